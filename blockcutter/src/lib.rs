@@ -1,0 +1,1 @@
+//! Cuts a stream of envelopes into batches.

@@ -1,0 +1,1 @@
+//! Broadcast and deliver client, making of identities and genesis blocks, and the command line `ordain`.

@@ -1,0 +1,1 @@
+//! Channel configuration: tree, policies, identities and the Bundle.

@@ -1,0 +1,1 @@
+//! Consenter traits and the solo consenter.

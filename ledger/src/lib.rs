@@ -1,0 +1,1 @@
+//! Append-only block store over a disk seam.

@@ -1,0 +1,3 @@
+//! The `orderer` binary.
+
+fn main() {}

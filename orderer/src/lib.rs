@@ -1,0 +1,1 @@
+//! The ordering service: Manager, ChainSupport, front end and the `orderer` binary.

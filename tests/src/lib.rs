@@ -1,0 +1,1 @@
+//! Conformance vectors, fixtures, process tests, simulation and benches.
