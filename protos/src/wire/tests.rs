@@ -18,7 +18,7 @@ fn hex_of(message: &impl Message) -> String {
 fn raft_message_writes_its_zeros() {
     assert_eq!(
         hex_of(&raftpb::Message::default()),
-        "080010001800200028003000400050005800".to_owned() + "6800"
+        "0800100018002000280030004000500058006800"
     );
     assert_eq!(hex_of(&raftpb::Entry::default()), "080010001800");
     assert_eq!(hex_of(&raftpb::ConfChange::default()), "080010001800");
@@ -83,10 +83,7 @@ fn maps_are_written_in_key_order() {
             },
         );
     }
-    assert_eq!(
-        hex_of(&group),
-        "1a070a016112020801".to_owned() + "1a070a016212020801"
-    );
+    assert_eq!(hex_of(&group), "1a070a0161120208011a070a016212020801");
 
     let update = ConfigUpdate {
         isolated_data: [("k".to_owned(), Bytes::from_static(b"v"))].into(),
@@ -169,7 +166,7 @@ fn numbers_that_skip() {
 #[test]
 fn decoded_bytes_share_the_input() {
     let input = Bytes::from_static(b"\x0a\x03abc");
-    let identity = super::common::Envelope::decode(input.clone()).unwrap();
-    assert_eq!(identity.payload, "abc");
-    assert_eq!(identity.payload.as_ptr(), input[2..].as_ptr());
+    let envelope = super::common::Envelope::decode(input.clone()).unwrap();
+    assert_eq!(envelope.payload, "abc");
+    assert_eq!(envelope.payload.as_ptr(), input[2..].as_ptr());
 }
