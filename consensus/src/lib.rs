@@ -1,1 +1,35 @@
 //! Consenter traits and the solo consenter.
+//!
+//! ```text
+//! front end ── Chain::enqueue ──> driver ── Event ──> core
+//!     ^                             │  <── Action ──────┘
+//!     └──────── Ticket ─────────────┤
+//!                                   └── ConsenterSupport::write_block ──> ledger (through orderer)
+//! ```
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`chain`] | [`Chain`], [`Submission`], the errors and states a caller sees |
+//! | [`ticket`] | [`Tickets`], [`Ticket`]: what became of a submission; [`Completion`], their other end |
+//! | [`support`] | [`ConsenterSupport`], [`Revalidate`]: what the orderer lends to a chain |
+//! | [`consenter`] | [`Consenter`], [`MetadataValidator`], and the tables of both by name |
+//!
+//! A consenter is two parts. Its core is a pure function of events: no clock, thread, randomness or `tokio`,
+//! so that simulation runs the same code. Its driver is the tasks that carry out the core's actions in order.
+//!
+//! Kept here: an accepted submission is in exactly one block, or its ticket says why not; blocks are handed to
+//! the support in order of their numbers; a config message is alone in its block and nothing is ordered between
+//! it and its coming into force.
+//!
+//! Not here: the ledger, signatures, filters and policies. They are the support's.
+
+pub mod chain;
+pub mod consenter;
+pub mod support;
+pub mod ticket;
+
+pub use chain::{Chain, ChainFailure, ChainStatus, ClusterMessage, EnqueueError, Phase, ReceiveError};
+pub use chain::{Submission, SubmissionKind};
+pub use consenter::{Consenter, ConsenterMetadata, HandleChainError, MetadataError, MetadataValidator};
+pub use support::{BatchConfig, ConsenterSupport, Revalidate, RevalidateError, WriteError};
+pub use ticket::{Completion, Outcome, Ticket, TicketError, Tickets};

@@ -1,0 +1,137 @@
+//! One channel's ordering, as the front end sees it.
+
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use protos::{ConfigSeq, ConsenterId, Envelope};
+use tokio::sync::watch;
+
+use crate::ticket::{Ticket, Tickets};
+
+/// One channel's ordering. Made by a [`Consenter`](crate::Consenter).
+pub trait Chain: Send + Sync {
+    /// Offers envelopes, to be ordered as they stand in the list. Waits while the mailbox is full; dropping the
+    /// future before it is ready offers none of them.
+    ///
+    /// Ready with `Ok` once all of them are in the chain's intake: a graceful stop still orders them. The
+    /// [`Tickets`] tell when each is durable; dropping them costs nothing and withdraws nothing.
+    fn enqueue_all(&self, submissions: Vec<Submission>) -> BoxFuture<'_, Result<Tickets, EnqueueError>>;
+
+    /// [`enqueue_all`](Self::enqueue_all) of one. Streams should gather what is ready and use that instead: its
+    /// costs are per call.
+    fn enqueue(&self, submission: Submission) -> BoxFuture<'_, Result<Ticket, EnqueueError>> {
+        let tickets = self.enqueue_all(vec![submission]);
+        Box::pin(async move { tickets.await.map(Tickets::into_first) })
+    }
+
+    /// True while fresh blocks cannot be promised: before the start, after the end. Strict deliver streams end
+    /// on it.
+    fn errored(&self) -> watch::Receiver<bool>;
+
+    /// A message of another orderer, already authenticated as `from`.
+    fn receive(&self, from: ConsenterId, message: ClusterMessage) -> Result<(), ReceiveError>;
+
+    /// How the chain stands now.
+    fn status(&self) -> ChainStatus;
+
+    /// Starts ordering; must be called within a `tokio` runtime, which then runs the chain's tasks. Does nothing
+    /// on a chain that was started or halted before.
+    fn start(&self);
+
+    /// Takes nothing more in, orders what was taken in, and ends; ready when all of it is durable or the chain
+    /// failed. May be called any number of times, and on a chain that was never started.
+    ///
+    /// While the ledger waits for disk space this waits too: the caller bounds it.
+    fn halt(&self) -> BoxFuture<'_, ()>;
+
+    /// Ready when the chain has ended: `Ok` after a halt, else what broke it. Whoever runs the chain waits on
+    /// this to quarantine the channel.
+    fn ended(&self) -> BoxFuture<'static, Result<(), ChainFailure>>;
+}
+
+/// An envelope that was valid at `config_seq`.
+#[derive(Clone, Debug)]
+pub struct Submission {
+    /// What to order.
+    pub envelope: Envelope,
+    /// How to order it.
+    pub kind: SubmissionKind,
+    /// The config sequence its checks ran against, noted before them. If the channel has moved on when its turn
+    /// comes, it is checked again.
+    pub config_seq: ConfigSeq,
+}
+
+/// How a submission is ordered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SubmissionKind {
+    /// In a batch with others.
+    Normal,
+    /// A CONFIG envelope made from a config update: alone in a block.
+    Config,
+}
+
+/// Why a submission was not taken in. The text is what a client reads beside `SERVICE_UNAVAILABLE`.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum EnqueueError {
+    /// [`Chain::start`] was not called yet.
+    #[error("chain is not started")]
+    NotStarted,
+    /// The chain is halting or has halted.
+    #[error("chain is stopped")]
+    Halted,
+    /// The chain broke.
+    #[error("chain is stopped: {0}")]
+    Failed(ChainFailure),
+}
+
+/// What broke a chain.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ChainFailure {
+    /// A block could not be written; it may or may not be in the ledger.
+    #[error("{0}")]
+    Write(#[from] crate::support::WriteError),
+    /// A task of the chain panicked: a bug of ours.
+    #[error("{task} task panicked: {message}")]
+    Panic {
+        /// Which task.
+        task: &'static str,
+        /// What it said.
+        message: String,
+    },
+}
+
+/// How a chain stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChainStatus {
+    /// Where it is in its life.
+    pub phase: Phase,
+}
+
+/// The life of a chain; it only moves down this list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Made, not started.
+    NotStarted,
+    /// Ordering.
+    Running,
+    /// Ordering what was taken in, taking in nothing.
+    Halting,
+    /// Ended, everything taken in is durable.
+    Halted,
+    /// Broken.
+    Failed(ChainFailure),
+}
+
+/// A message between orderers, opaque to everything but the consenter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClusterMessage(pub Bytes);
+
+/// Why a cluster message was not taken.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ReceiveError {
+    /// The consenter type has no other orderers.
+    #[error("a {consenter} chain takes no cluster messages")]
+    NoCluster {
+        /// The type's name.
+        consenter: &'static str,
+    },
+}

@@ -1,0 +1,72 @@
+//! Consenter types: what makes a chain, what checks its metadata, and the tables of both by name.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::chain::Chain;
+use crate::support::ConsenterSupport;
+
+/// What a block carries for its consenter, opaque to everybody else. Empty for solo.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ConsenterMetadata(pub Bytes);
+
+/// One way to order a channel.
+pub trait Consenter: Send + Sync {
+    /// Makes the chain of a channel, once per channel and process; it is not started yet. `metadata` is what the
+    /// channel's last block carries for this consenter.
+    fn handle_chain(
+        &self,
+        support: Arc<dyn ConsenterSupport>,
+        metadata: ConsenterMetadata,
+    ) -> Result<Arc<dyn Chain>, HandleChainError>;
+}
+
+/// Why a consenter does not run a channel.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum HandleChainError {
+    /// The last block was made by another consenter type.
+    #[error("the last block carries {bytes} bytes of metadata that a {consenter} chain does not write")]
+    ForeignMetadata {
+        /// The type asked.
+        consenter: &'static str,
+        /// How much was found.
+        bytes: usize,
+    },
+}
+
+/// Checks the consenter's part of a config. A table of its own, since a type may be checked before it can run.
+pub trait MetadataValidator: Send + Sync {
+    /// Checks `new` as it stands, and against the config before it; `old` is none for a genesis or join block.
+    fn validate(&self, old: Option<&ConsensusValue>, new: &ConsensusValue) -> Result<(), MetadataError>;
+}
+
+/// The `ConsensusType` value of a channel config, as far as a consenter checks it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConsensusValue {
+    /// Name of the consenter type.
+    pub kind: String,
+    /// Its metadata: settings and members.
+    pub metadata: Bytes,
+}
+
+/// What is wrong with the consenter's part of a config. A bad request.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum MetadataError {
+    /// A type that has no settings was given some.
+    #[error("consensus metadata of type {kind} must be empty, got {bytes} bytes")]
+    NotEmpty {
+        /// The type.
+        kind: String,
+        /// How much was found.
+        bytes: usize,
+    },
+    /// The type would change, which this one does not allow.
+    #[error("consensus type may not change from {old} to {new}")]
+    TypeChange {
+        /// The type in force.
+        old: String,
+        /// The type asked for.
+        new: String,
+    },
+}
