@@ -1,0 +1,112 @@
+//! Runs the conformance vectors through the code paths of the node.
+//!
+//! `cargo test --release -p tests --test conformance`; `ORDAIN_VECTORS` names another folder of vectors, relative
+//! to the workspace root (default `tests/vectors`). Every case in the folder runs, whatever their number.
+//!
+//! | line | meaning |
+//! |---|---|
+//! | `conformance KIND KEY: N passed, M failed` | the kind ran for that key type |
+//! | `conformance KIND KEY: absent` | the folder lacks it; the default folder must lack none |
+//! | `conformance KIND KEY: not yet` | the node has no code for it so far |
+//!
+//! Above such a line stands one `FAIL` line for each thing that differed. Exit status 1 when a case failed, a named
+//! file is missing, or a kind that is there has no case. Flags of libtest are accepted and change nothing, except
+//! that `--list` runs nothing.
+
+mod blocks;
+mod chain;
+mod hashes;
+mod report;
+mod vectors;
+
+use std::process::ExitCode;
+
+use report::{Outcome, Report, State};
+use vectors::{KeyFolder, Vectors};
+
+/// Runs all cases of one kind; an error means that the kind's files cannot be read as a whole.
+type Run = fn(&KeyFolder) -> Result<Vec<Outcome>, String>;
+
+/// A folder of cases, one a key type.
+struct Kind {
+    name: &'static str,
+    /// None: the node has no code for it yet.
+    run: Option<Run>,
+}
+
+const KEYS: [&str; 2] = ["ecdsa", "ed25519"];
+
+const KINDS: [Kind; 8] = [
+    Kind {
+        name: "hashes",
+        run: Some(hashes::run),
+    },
+    Kind {
+        name: "policies",
+        run: None,
+    },
+    Kind {
+        name: "msps",
+        run: None,
+    },
+    Kind {
+        name: "blocksigs",
+        run: None,
+    },
+    Kind {
+        name: "blocks",
+        run: Some(blocks::run),
+    },
+    Kind {
+        name: "chain",
+        run: Some(chain::run),
+    },
+    Kind {
+        name: "envelopes",
+        run: None,
+    },
+    Kind {
+        name: "updates",
+        run: None,
+    },
+];
+
+fn main() -> ExitCode {
+    if std::env::args().any(|flag| flag == "--list") {
+        println!("conformance: test");
+        return ExitCode::SUCCESS;
+    }
+    let vectors = match Vectors::from_env() {
+        Ok(vectors) => vectors,
+        Err(reason) => {
+            println!("FAIL {reason}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let mut report = Report::new(vectors.is_default());
+    for kind in &KINDS {
+        for key in KEYS {
+            report.add(kind.name, key, state(kind, &vectors.key_folder(key)));
+        }
+    }
+    report.add(
+        "tools",
+        "-",
+        if vectors.has("tools") {
+            State::NotYet
+        } else {
+            State::Absent
+        },
+    );
+    report.finish()
+}
+
+fn state(kind: &Kind, folder: &KeyFolder) -> State {
+    if !folder.has(kind.name) {
+        return State::Absent;
+    }
+    match kind.run {
+        None => State::NotYet,
+        Some(run) => run(folder).map_or_else(State::Unreadable, State::Ran),
+    }
+}
