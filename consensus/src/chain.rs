@@ -121,6 +121,23 @@ pub enum Phase {
     Failed(ChainFailure),
 }
 
+impl Phase {
+    /// True at an end.
+    pub fn is_over(&self) -> bool {
+        matches!(self, Self::Halted | Self::Failed(_))
+    }
+
+    /// Place in the order; both ends are last.
+    pub(crate) fn rank(&self) -> u8 {
+        match self {
+            Self::NotStarted => 0,
+            Self::Running => 1,
+            Self::Halting => 2,
+            Self::Halted | Self::Failed(_) => 3,
+        }
+    }
+}
+
 /// A message between orderers, opaque to everything but the consenter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClusterMessage(pub Bytes);

@@ -1,10 +1,12 @@
 //! Consenter types: what makes a chain, what checks its metadata, and the tables of both by name.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
 
 use crate::chain::Chain;
+use crate::solo::{SOLO, SoloConsenter};
 use crate::support::ConsenterSupport;
 
 /// What a block carries for its consenter, opaque to everybody else. Empty for solo.
@@ -69,4 +71,42 @@ pub enum MetadataError {
         /// The type asked for.
         new: String,
     },
+}
+
+/// A table of one kind of thing by consensus type.
+pub struct Table<T: ?Sized>(BTreeMap<&'static str, Arc<T>>);
+
+/// A consensus type nobody here knows. The channel is quarantined at start and refused at join
+/// (`docs/spec/rules.md` §8.3).
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("consenter {kind} is not available")]
+pub struct NotAvailable {
+    /// The type asked for.
+    pub kind: String,
+}
+
+impl<T: ?Sized> Table<T> {
+    /// The one of this type.
+    pub fn get(&self, kind: &str) -> Result<Arc<T>, NotAvailable> {
+        let found = self.0.get(kind).map(Arc::clone);
+        found.ok_or_else(|| NotAvailable {
+            kind: kind.to_owned(),
+        })
+    }
+}
+
+/// The consenters this build has.
+pub fn consenters() -> Table<dyn Consenter> {
+    Table(BTreeMap::from([(
+        SOLO,
+        Arc::new(SoloConsenter) as Arc<dyn Consenter>,
+    )]))
+}
+
+/// The metadata validators this build has.
+pub fn metadata_validators() -> Table<dyn MetadataValidator> {
+    Table(BTreeMap::from([(
+        SOLO,
+        Arc::new(SoloConsenter) as Arc<dyn MetadataValidator>,
+    )]))
 }

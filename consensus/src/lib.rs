@@ -13,6 +13,7 @@
 //! | [`ticket`] | [`Tickets`], [`Ticket`]: what became of a submission; [`Completion`], their other end |
 //! | [`support`] | [`ConsenterSupport`], [`Revalidate`]: what the orderer lends to a chain |
 //! | [`consenter`] | [`Consenter`], [`MetadataValidator`], and the tables of both by name |
+//! | [`solo`] | one orderer that orders by itself |
 //!
 //! A consenter is two parts. Its core is a pure function of events: no clock, thread, randomness or `tokio`,
 //! so that simulation runs the same code. Its driver is the tasks that carry out the core's actions in order.
@@ -25,11 +26,15 @@
 
 pub mod chain;
 pub mod consenter;
+pub mod solo;
 pub mod support;
+#[cfg(test)]
+mod testing;
 pub mod ticket;
 
 pub use chain::{Chain, ChainFailure, ChainStatus, ClusterMessage, EnqueueError, Phase, ReceiveError};
 pub use chain::{Submission, SubmissionKind};
-pub use consenter::{Consenter, ConsenterMetadata, HandleChainError, MetadataError, MetadataValidator};
+pub use consenter::{ConsensusValue, Consenter, ConsenterMetadata, HandleChainError, MetadataError};
+pub use consenter::{MetadataValidator, NotAvailable, Table, consenters, metadata_validators};
 pub use support::{BatchConfig, ConsenterSupport, Revalidate, RevalidateError, WriteError};
 pub use ticket::{Completion, Outcome, Ticket, TicketError, Tickets};

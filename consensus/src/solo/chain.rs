@@ -1,0 +1,228 @@
+//! `SoloChain`: the [`Chain`] in front of driver and writer; [`SoloConsenter`] makes it.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use futures::future::{BoxFuture, FutureExt};
+use protos::ConsenterId;
+use tokio::sync::watch;
+use tokio::task::{JoinError, JoinHandle};
+
+use super::SOLO;
+use super::driver::{Driver, Ending};
+use super::mailbox::{Closed, Mailbox, MailboxReceiver, mailbox};
+use super::writer::Writer;
+use crate::chain::{
+    Chain, ChainFailure, ChainStatus, ClusterMessage, EnqueueError, Phase, ReceiveError, Submission,
+};
+use crate::consenter::{
+    ConsensusValue, Consenter, ConsenterMetadata, HandleChainError, MetadataError, MetadataValidator,
+};
+use crate::support::ConsenterSupport;
+use crate::ticket::Tickets;
+
+/// Runs channels whose consensus type is `solo`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SoloConsenter;
+
+impl Consenter for SoloConsenter {
+    fn handle_chain(
+        &self,
+        support: Arc<dyn ConsenterSupport>,
+        ConsenterMetadata(metadata): ConsenterMetadata,
+    ) -> Result<Arc<dyn Chain>, HandleChainError> {
+        if metadata.is_empty() {
+            return Ok(Arc::new(SoloChain::new(support)));
+        }
+        let bytes = metadata.len();
+        Err(HandleChainError::ForeignMetadata {
+            consenter: SOLO,
+            bytes,
+        })
+    }
+}
+
+/// Solo has no settings and no way to another type (`docs/spec/rules.md` §8.3).
+impl MetadataValidator for SoloConsenter {
+    fn validate(&self, old: Option<&ConsensusValue>, new: &ConsensusValue) -> Result<(), MetadataError> {
+        if let Some(old) = old.filter(|old| old.kind != new.kind) {
+            return Err(MetadataError::TypeChange {
+                old: old.kind.clone(),
+                new: new.kind.clone(),
+            });
+        }
+        if new.metadata.is_empty() {
+            return Ok(());
+        }
+        Err(MetadataError::NotEmpty {
+            kind: new.kind.clone(),
+            bytes: new.metadata.len(),
+        })
+    }
+}
+
+/// One channel's chain.
+struct SoloChain {
+    support: Arc<dyn ConsenterSupport>,
+    mailbox: Mailbox,
+    /// Taken by the start.
+    receiver: Mutex<Option<MailboxReceiver>>,
+    halt: watch::Sender<bool>,
+    life: Arc<Life>,
+}
+
+impl SoloChain {
+    fn new(support: Arc<dyn ConsenterSupport>) -> Self {
+        let (mailbox, receiver) = mailbox();
+        Self {
+            support,
+            mailbox,
+            receiver: Mutex::new(Some(receiver)),
+            halt: watch::Sender::new(false),
+            life: Arc::new(Life::new()),
+        }
+    }
+
+    fn take_receiver(&self) -> Option<MailboxReceiver> {
+        self.receiver
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
+    }
+
+    /// Why the mailbox is closed. The driver closes it a moment before the chain's end is known.
+    async fn refusal(&self) -> EnqueueError {
+        match self.life.wait_until(|phase| *phase != Phase::Running).await {
+            Phase::Failed(failure) => EnqueueError::Failed(failure),
+            _ => EnqueueError::Halted,
+        }
+    }
+}
+
+impl Chain for SoloChain {
+    fn enqueue_all(&self, submissions: Vec<Submission>) -> BoxFuture<'_, Result<Tickets, EnqueueError>> {
+        async move {
+            if *self.life.phase.borrow() == Phase::NotStarted {
+                return Err(EnqueueError::NotStarted);
+            }
+            match self.mailbox.offer(submissions).await {
+                Ok(tickets) => Ok(tickets),
+                Err(Closed) => Err(self.refusal().await),
+            }
+        }
+        .boxed()
+    }
+
+    fn errored(&self) -> watch::Receiver<bool> {
+        self.life.errored.subscribe()
+    }
+
+    fn receive(&self, _from: ConsenterId, _message: ClusterMessage) -> Result<(), ReceiveError> {
+        Err(ReceiveError::NoCluster { consenter: SOLO })
+    }
+
+    fn status(&self) -> ChainStatus {
+        ChainStatus {
+            phase: self.life.phase.borrow().clone(),
+        }
+    }
+
+    fn start(&self) {
+        if !self.life.enter(Phase::Running) {
+            return;
+        }
+        let Some(receiver) = self.take_receiver() else {
+            return; // a halt came in between, and says so itself
+        };
+        let (writer, ends) = Writer::new(Arc::clone(&self.support));
+        let driver = Driver::new(Arc::clone(&self.support), receiver, self.halt.subscribe(), ends);
+        let writer = tokio::spawn(writer.run());
+        let driver = tokio::spawn(driver.run());
+        tokio::spawn(supervise(Arc::clone(&self.life), driver, writer));
+    }
+
+    fn halt(&self) -> BoxFuture<'_, ()> {
+        async move {
+            self.life.enter(Phase::Halting);
+            if self.take_receiver().is_some() {
+                self.life.enter(Phase::Halted); // it never ran
+            }
+            self.halt.send_replace(true);
+            self.life.wait_until(Phase::is_over).await;
+        }
+        .boxed()
+    }
+
+    fn ended(&self) -> BoxFuture<'static, Result<(), ChainFailure>> {
+        let life = Arc::clone(&self.life);
+        async move {
+            match life.wait_until(Phase::is_over).await {
+                Phase::Failed(failure) => Err(failure),
+                _ => Ok(()),
+            }
+        }
+        .boxed()
+    }
+}
+
+/// Where the chain is in its life, for everybody who waits on it.
+struct Life {
+    phase: watch::Sender<Phase>,
+    errored: watch::Sender<bool>,
+}
+
+impl Life {
+    fn new() -> Self {
+        Self {
+            phase: watch::Sender::new(Phase::NotStarted),
+            errored: watch::Sender::new(true),
+        }
+    }
+
+    /// Moves to `next` if that is ahead; tells whether it was.
+    fn enter(&self, next: Phase) -> bool {
+        self.phase.send_if_modified(|phase| {
+            let ahead = phase.rank() < next.rank();
+            if ahead {
+                self.errored
+                    .send_replace(!matches!(next, Phase::Running | Phase::Halting));
+                *phase = next;
+            }
+            ahead
+        })
+    }
+
+    async fn wait_until(&self, reached: impl FnMut(&Phase) -> bool) -> Phase {
+        let mut phase = self.phase.subscribe();
+        let found = phase.wait_for(reached).await.map(|phase| phase.clone());
+        // Only without a sender would it be an error, and `self` is one.
+        found.unwrap_or(Phase::Halted)
+    }
+}
+
+/// Waits for both tasks and says how the chain ended; no panic is lost.
+async fn supervise(life: Arc<Life>, driver: JoinHandle<Ending>, writer: JoinHandle<()>) {
+    let ending = match driver.await {
+        Ok(Ending::Halted) => Phase::Halted,
+        Ok(Ending::Failed(error)) => Phase::Failed(error.into()),
+        Ok(Ending::WriterGone) => Phase::Failed(match writer.await {
+            Ok(()) => panic("writer", "it ended before its driver"),
+            Err(error) => panicked("writer", error),
+        }),
+        Err(error) => Phase::Failed(panicked("driver", error)),
+    };
+    life.enter(ending);
+}
+
+fn panicked(task: &'static str, error: JoinError) -> ChainFailure {
+    let Ok(thrown) = error.try_into_panic() else {
+        return panic(task, "cancelled: the runtime is shutting down");
+    };
+    let text = thrown.downcast_ref::<String>().map(String::as_str);
+    let text = text.or_else(|| thrown.downcast_ref::<&str>().copied());
+    panic(task, text.unwrap_or("without a message"))
+}
+
+fn panic(task: &'static str, message: &str) -> ChainFailure {
+    let message = message.to_owned();
+    ChainFailure::Panic { task, message }
+}

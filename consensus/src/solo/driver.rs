@@ -1,0 +1,230 @@
+//! The driver task: feeds the core from mailbox, timer and writer, and carries out its actions in order.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+use tokio::task::yield_now;
+use tokio::time::{Sleep, sleep};
+
+use super::core::{Action, Event, SoloCore, TicketId, TimerToken};
+use super::mailbox::{MailboxReceiver, Offer};
+use super::open::OpenTickets;
+use super::writer::{Ends, Job};
+use crate::chain::Submission;
+use crate::support::{ConsenterSupport, WriteError};
+use crate::ticket::TicketError;
+
+/// Most offers taken from the mailbox at once.
+const OFFERS_TAKEN_MAX: usize = 64;
+
+/// Most submissions stepped before timer and writer are looked at again and other tasks get their turn. It matters
+/// after a config change, when each of them has its signatures checked again.
+const SUBMITTED_AT_ONCE_MAX: usize = 256;
+
+/// How a driver ended.
+#[derive(Debug)]
+pub(super) enum Ending {
+    /// Everything taken in is durable.
+    Halted,
+    /// A block could not be written.
+    Failed(WriteError),
+    /// The writer task is gone; its own end says why.
+    WriterGone,
+}
+
+/// One chain's driver.
+pub(super) struct Driver {
+    support: Arc<dyn ConsenterSupport>,
+    core: SoloCore,
+    mailbox: MailboxReceiver,
+    halt: watch::Receiver<bool>,
+    jobs: mpsc::Sender<Job>,
+    events: mpsc::Receiver<Event>,
+    timer: Timer,
+    open: OpenTickets,
+    backlog: Backlog,
+    actions: Vec<Action>,
+    ending: Option<Ending>,
+}
+
+impl Driver {
+    /// A driver that continues the chain as `support` has it. It halts when `halt` becomes true or loses its sender.
+    pub(super) fn new(
+        support: Arc<dyn ConsenterSupport>,
+        mailbox: MailboxReceiver,
+        halt: watch::Receiver<bool>,
+        (jobs, events): Ends,
+    ) -> Self {
+        let core = SoloCore::new(support.height(), support.config_seq(), support.batch_config());
+        Self {
+            support,
+            core,
+            mailbox,
+            halt,
+            jobs,
+            events,
+            timer: Timer::stopped(),
+            open: OpenTickets::default(),
+            backlog: Backlog::default(),
+            actions: Vec::new(),
+            ending: None,
+        }
+    }
+
+    /// Runs the chain to its end; every ticket has an outcome then.
+    pub(super) async fn run(mut self) -> Ending {
+        let mut halting = false;
+        loop {
+            if let Some(ending) = self.ending.take() {
+                self.refuse_the_rest(&ending);
+                return ending;
+            }
+            let wants_more = self.core.accepts() && self.backlog.is_empty();
+            tokio::select! {
+                biased; // what frees the core comes before what fills it
+                event = self.events.recv() => match event {
+                    Some(event) => self.step(event),
+                    None => self.ending = Some(Ending::WriterGone),
+                },
+                token = self.timer.fired() => self.step(Event::BatchTimerFired { token }),
+                () = asked_to_halt(&mut self.halt), if !halting => {
+                    halting = true;
+                    self.mailbox.close();
+                }
+                () = self.mailbox.recv_many(&mut self.backlog.offers, OFFERS_TAKEN_MAX), if wants_more => {
+                    if self.backlog.is_empty() {
+                        self.step(Event::Halt);
+                    }
+                    self.backlog.offers.reverse();
+                }
+                () = yield_now(), if self.core.accepts() && !self.backlog.is_empty() => {}
+            }
+            self.submit();
+        }
+    }
+
+    /// Offers the core some of what was taken from the mailbox, as far as it accepts.
+    fn submit(&mut self) {
+        for _ in 0..SUBMITTED_AT_ONCE_MAX {
+            if !self.core.accepts() {
+                return;
+            }
+            let Some((ticket, submission)) = self.backlog.next(&self.mailbox, &mut self.open) else {
+                return;
+            };
+            self.step(Event::Submitted { ticket, submission });
+        }
+    }
+
+    fn step(&mut self, event: Event) {
+        let mut actions = std::mem::take(&mut self.actions);
+        self.core.step(event, &*self.support, &mut actions);
+        actions.drain(..).for_each(|action| self.start(action));
+        self.actions = actions; // keeps its memory for the next step
+    }
+
+    fn start(&mut self, action: Action) {
+        match action {
+            Action::WriteBlock { number, batch } => self.hand_over(Job::Block { number, batch }),
+            Action::WriteConfigBlock { number, envelope } => {
+                self.hand_over(Job::ConfigBlock { number, envelope });
+            }
+            Action::ArmBatchTimer { token, after } => self.timer = Timer::armed(token, after),
+            Action::DisarmBatchTimer => self.timer = Timer::stopped(),
+            Action::Resolve { through, outcome } => self.open.resolve(through, &outcome),
+            Action::ResolveOne { ticket, outcome } => {
+                // Its client may have been told SUCCESS and listen no more, so this is the only trace.
+                tracing::warn!(channel = %self.support.channel_id(), ?outcome, "submission dropped");
+                self.open.resolve_one(ticket, &outcome);
+            }
+            Action::Errored(error) => self.ending = Some(Ending::Failed(error)),
+            Action::Finish => self.ending = Some(Ending::Halted),
+        }
+    }
+
+    fn hand_over(&mut self, job: Job) {
+        // Closed: its events end as well, and with them this driver.
+        if let Err(mpsc::error::TrySendError::Full(_)) = self.jobs.try_send(job) {
+            unreachable!("the core cut more blocks than it may");
+        }
+    }
+
+    /// Gives every ticket that has none its outcome.
+    fn refuse_the_rest(&mut self, ending: &Ending) {
+        let halted = Err(TicketError::Halted);
+        let reason = "the writer task is gone".to_owned();
+        self.open.resolve_all(&match ending {
+            Ending::WriterGone => Err(TicketError::Unknown { reason }),
+            Ending::Halted | Ending::Failed(_) => Err(TicketError::Halted),
+        });
+        self.mailbox.close();
+        let waiting = std::iter::from_fn(|| self.mailbox.try_recv());
+        for offer in self.backlog.offers.drain(..).chain(waiting) {
+            offer.completion.resolve(0..offer.submissions.len(), &halted);
+        }
+    }
+}
+
+/// Ready when the chain was asked to halt, or is gone.
+async fn asked_to_halt(halt: &mut watch::Receiver<bool>) {
+    let _ = halt.wait_for(|halt| *halt).await;
+}
+
+/// What was taken from the mailbox and did not reach the core yet.
+#[derive(Debug, Default)]
+struct Backlog {
+    /// The newest first.
+    offers: Vec<Offer>,
+    /// What is left of the offer being worked off.
+    submissions: std::vec::IntoIter<Submission>,
+    /// The ticket of the next of them.
+    next: u64,
+}
+
+impl Backlog {
+    fn is_empty(&self) -> bool {
+        self.offers.is_empty() && self.submissions.len() == 0
+    }
+
+    /// The next submission; opens the tickets of an offer when it comes to it.
+    fn next(&mut self, mailbox: &MailboxReceiver, open: &mut OpenTickets) -> Option<(TicketId, Submission)> {
+        loop {
+            if let Some(submission) = self.submissions.next() {
+                let ticket = TicketId(self.next);
+                self.next += 1;
+                return Some((ticket, submission));
+            }
+            let offer = self.offers.pop()?;
+            mailbox.release(&offer);
+            let TicketId(first) = open.open(offer.completion, offer.submissions.len());
+            self.next = first;
+            self.submissions = offer.submissions.into_iter();
+        }
+    }
+}
+
+/// The batch timer, if it runs.
+struct Timer(Option<(TimerToken, Pin<Box<Sleep>>)>);
+
+impl Timer {
+    fn stopped() -> Self {
+        Self(None)
+    }
+
+    fn armed(token: TimerToken, after: Duration) -> Self {
+        Self(Some((token, Box::pin(sleep(after)))))
+    }
+
+    /// Ready when it runs out; never while it does not run.
+    async fn fired(&mut self) -> TimerToken {
+        match &mut self.0 {
+            Some((token, sleep)) => {
+                sleep.await;
+                *token
+            }
+            None => std::future::pending().await,
+        }
+    }
+}
