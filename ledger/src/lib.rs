@@ -1,1 +1,53 @@
 //! Append-only block store over a disk seam.
+//!
+//! ```text
+//!            append, sync                      on_height
+//! writer ---> BlockStore ---> segment files      ^
+//!                  |  durable height, newest     |
+//!                  v  blocks, places             |
+//!               shared <-------------------- BlockReader ---> cursor steps ---> deliver streams
+//!                  |
+//!                  v  places in batches
+//!                index (sled; only ever saves time)
+//! ```
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`disk`] | the seam to the disk: [`disk::Directory`], [`disk::File`]; the real and the simulated one |
+//! | [`segment`] | rolling files of checksummed records; recovery after a crash |
+//! | [`store`] | [`BlockStore`]: the one writer of a channel |
+//! | [`reader`] | [`BlockReader`]: everybody else |
+//! | [`index`] | number -> place |
+//! | [`cursor`] | a deliver request as steps |
+//! | [`notify`] | who is told of a new height |
+//! | [`factory`] | [`LedgerFactory`]: the data folder, with all channels |
+//!
+//! What holds at any time, crash or not:
+//!
+//! - What [`BlockStore::sync`] has answered is there after any crash, and is what readers see at most.
+//! - What is there is a chain without a gap: numbers follow each other and each block names the hash before it.
+//! - A durable block that was changed on disk is an error with its place, and never silently cut off.
+//! - One channel's error is that channel's alone.
+//!
+//! Not here: clocks, threads, async runtimes, signatures, and what is in a block beyond its header.
+
+pub mod cursor;
+pub mod disk;
+pub mod factory;
+pub mod index;
+pub mod notify;
+pub mod reader;
+pub mod segment;
+pub mod store;
+
+mod cache;
+mod places;
+
+pub use cursor::{Cursor, SeekStatus, Step};
+pub use factory::{FactoryError, IndexState, LedgerFactory, LedgerOptions, OpenError, RemoveError};
+pub use notify::HeightWatcher;
+pub use reader::{BlockReader, Blocks, ReadError};
+pub use segment::FolderFault;
+pub use segment::record::RecordFault;
+pub use segment::recover::{Damage, TornTail};
+pub use store::{AppendError, BlockStore, Recovery, StoreError, SyncError, WriteError};

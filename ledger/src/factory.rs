@@ -1,0 +1,511 @@
+//! [`LedgerFactory`]: the data folder of a node.
+//!
+//! ```text
+//! <location>/ordain.lock                        held while the process lives
+//!            chains/<channel>/                  a channel's segment files
+//!            index/                             block number -> place, one database for all channels
+//!            pendingops/remove/<channel>.remove a removal that has begun
+//! ```
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use protos::ChannelId;
+
+use crate::disk::{Directory, EntryKind, LockGuard, RealDisk};
+use crate::index::{Index, IndexError, MemoryIndex, SledIndex};
+use crate::reader::Shared;
+use crate::segment::{self, FolderFault};
+use crate::store::{BlockStore, StoreError, StoreLimits};
+
+const LOCK_FILE: &str = "ordain.lock";
+const CHAINS: &str = "chains";
+const INDEX: &str = "index";
+const PENDING: &str = "pendingops";
+const PENDING_REMOVE: &str = "remove";
+const MARKER_SUFFIX: &str = ".remove";
+/// A file that an index folder of the reference implementation always has, and ours never.
+const FOREIGN_INDEX_FILE: &str = "CURRENT";
+
+/// Where and how a node stores its chains.
+#[derive(Clone, Debug)]
+pub struct LedgerOptions {
+    /// The data folder; made with its parents when missing.
+    pub location: PathBuf,
+    /// Size in bytes at which a segment file is followed by the next one. Default 64 MiB. Takes effect for
+    /// the file that grows, too.
+    pub segment_bytes_max: u64,
+    /// Bytes of the newest blocks kept in memory for each channel. Default 4 MiB; the newest block is kept
+    /// whatever its size.
+    pub cache_bytes_max: usize,
+}
+
+impl LedgerOptions {
+    /// The defaults, for the data folder `location`.
+    pub fn at(location: impl Into<PathBuf>) -> Self {
+        Self {
+            location: location.into(),
+            segment_bytes_max: 64 << 20,
+            cache_bytes_max: 4 << 20,
+        }
+    }
+
+    fn limits(&self) -> StoreLimits {
+        StoreLimits {
+            segment_bytes_max: self.segment_bytes_max,
+            cache_bytes_max: self.cache_bytes_max,
+        }
+    }
+}
+
+/// Why a data folder cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum FactoryError {
+    /// Another process uses it.
+    #[error("{location} is in use by another process")]
+    Locked {
+        /// The data folder.
+        location: PathBuf,
+    },
+    /// Its index is one of the reference implementation.
+    #[error("{folder} belongs to the reference implementation; import it instead, nothing was changed")]
+    Foreign {
+        /// The index folder.
+        folder: PathBuf,
+    },
+    /// The disk fails.
+    #[error("cannot use {location}: {source}")]
+    Disk {
+        /// What was being used.
+        location: PathBuf,
+        /// What the operating system said.
+        source: io::Error,
+    },
+}
+
+/// Why one channel cannot be opened. The others can.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// It is open already; a channel has one writer.
+    #[error("channel {channel} is open already")]
+    AlreadyOpen {
+        /// The channel.
+        channel: ChannelId,
+    },
+    /// A removal of it has begun and could not be finished; [`LedgerFactory::remove`] tries again.
+    #[error("channel {channel} is half removed: {reason}")]
+    RemovalPending {
+        /// The channel.
+        channel: ChannelId,
+        /// What went wrong.
+        reason: String,
+    },
+    /// Its files cannot be used.
+    #[error("channel {channel}: {source}")]
+    Store {
+        /// The channel.
+        channel: ChannelId,
+        /// Why.
+        source: StoreError,
+    },
+}
+
+/// Why a channel was not removed, or not wholly.
+#[derive(Debug, thiserror::Error)]
+pub enum RemoveError {
+    /// Its writer still exists.
+    #[error("channel {channel} is still open")]
+    StillOpen {
+        /// The channel.
+        channel: ChannelId,
+    },
+    /// The node has no such channel.
+    #[error("channel {channel} does not exist")]
+    Unknown {
+        /// The channel.
+        channel: ChannelId,
+    },
+    /// Its files are not ours.
+    #[error("channel {channel}: {source}")]
+    Folder {
+        /// The channel.
+        channel: ChannelId,
+        /// Why.
+        source: FolderFault,
+    },
+    /// A step failed; once the removal has begun it goes on with the next call or start.
+    #[error("removing channel {channel}: {source}")]
+    Disk {
+        /// The channel.
+        channel: ChannelId,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// The index still knows it; the removal goes on with the next call or start.
+    #[error("removing channel {channel}: {source}")]
+    Index {
+        /// The channel.
+        channel: ChannelId,
+        /// What went wrong.
+        source: IndexError,
+    },
+}
+
+/// How the index was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum IndexState {
+    /// In order.
+    Opened,
+    /// Could not be read and was begun anew.
+    Replaced {
+        /// What was wrong.
+        reason: String,
+    },
+    /// Cannot be kept on disk at all; held in memory.
+    InMemory {
+        /// What is wrong.
+        reason: String,
+    },
+}
+
+/// What the factory knows of a channel.
+#[derive(Debug)]
+enum Channel {
+    /// Its folder exists.
+    Present,
+    /// It was opened; the second one lives as long as the writer.
+    Opened(Weak<Shared>, Weak<()>),
+    /// A removal has begun and failed for this reason.
+    HalfRemoved(String),
+}
+
+impl Channel {
+    fn has_writer(&self) -> bool {
+        matches!(self, Self::Opened(_, writer) if writer.strong_count() > 0)
+    }
+}
+
+/// The chains of one node.
+pub struct LedgerFactory {
+    options: LedgerOptions,
+    chains: Arc<dyn Directory>,
+    markers: Arc<dyn Directory>,
+    index: Arc<dyn Index>,
+    index_state: IndexState,
+    channels: Mutex<BTreeMap<ChannelId, Channel>>,
+    _lock: Box<dyn LockGuard>,
+}
+
+impl LedgerFactory {
+    /// Opens the data folder, made when missing, and finishes removals that a crash has interrupted.
+    ///
+    /// # Errors
+    /// - [`FactoryError::Locked`]: another process uses it.
+    /// - [`FactoryError::Foreign`]: its index is one of the reference implementation. Nothing was changed.
+    /// - [`FactoryError::Disk`]: as the operating system says.
+    pub fn open(options: LedgerOptions) -> Result<Self, FactoryError> {
+        let location = options.location.clone();
+        let disk = |source| FactoryError::Disk {
+            location: location.clone(),
+            source,
+        };
+        let root = RealDisk::open(&location).map_err(disk)?;
+        let lock = take_lock(&*root)?;
+        let index_folder = root.folder(INDEX).map_err(disk)?;
+        if has_entry(&*index_folder, FOREIGN_INDEX_FILE).map_err(disk)? {
+            return Err(FactoryError::Foreign {
+                folder: index_folder.path(),
+            });
+        }
+        let (index, state) = open_index(&index_folder.path());
+        Self::with_lock(&root, index, state, options, lock)
+    }
+
+    /// Like [`open`](Self::open) on any disk and with any index; `options.location` is not looked at.
+    pub fn open_on(
+        root: &Arc<dyn Directory>,
+        index: Arc<dyn Index>,
+        options: LedgerOptions,
+    ) -> Result<Self, FactoryError> {
+        let lock = take_lock(&**root)?;
+        Self::with_lock(root, index, IndexState::Opened, options, lock)
+    }
+
+    fn with_lock(
+        root: &Arc<dyn Directory>,
+        index: Arc<dyn Index>,
+        index_state: IndexState,
+        options: LedgerOptions,
+        lock: Box<dyn LockGuard>,
+    ) -> Result<Self, FactoryError> {
+        let (chains, markers) = make_folders(root).map_err(|source| FactoryError::Disk {
+            location: root.path(),
+            source,
+        })?;
+        let factory = Self {
+            options,
+            chains,
+            markers,
+            index,
+            index_state,
+            channels: Mutex::default(),
+            _lock: lock,
+        };
+        factory.find_channels().map_err(|source| FactoryError::Disk {
+            location: root.path(),
+            source,
+        })?;
+        factory.finish_removals();
+        Ok(factory)
+    }
+
+    /// How the index was found; for the log.
+    pub fn index_state(&self) -> &IndexState {
+        &self.index_state
+    }
+
+    /// The channels that have a folder here, sorted.
+    pub fn channels(&self) -> Vec<ChannelId> {
+        self.lock_channels().keys().cloned().collect()
+    }
+
+    /// Opens a channel's chain, at height 0 if there is none, and repairs what a crash has left.
+    ///
+    /// # Errors
+    /// - [`OpenError::AlreadyOpen`]: its writer exists.
+    /// - [`OpenError::RemovalPending`]: call [`remove`](Self::remove) first.
+    /// - [`OpenError::Store`]: its files are damaged, foreign or unreadable. Nothing was changed.
+    pub fn open_channel(&self, channel: &ChannelId) -> Result<BlockStore, OpenError> {
+        let mut channels = self.lock_channels();
+        match channels.get(channel) {
+            Some(known) if known.has_writer() => {
+                return Err(OpenError::AlreadyOpen {
+                    channel: channel.clone(),
+                });
+            }
+            Some(Channel::HalfRemoved(reason)) => {
+                return Err(OpenError::RemovalPending {
+                    channel: channel.clone(),
+                    reason: reason.clone(),
+                });
+            }
+            _ => {}
+        }
+        let opened = self.open_store(channel);
+        let store = opened.map_err(|source| OpenError::Store {
+            channel: channel.clone(),
+            source,
+        })?;
+        let (shared, writer) = store.handles();
+        channels.insert(channel.clone(), Channel::Opened(shared, writer));
+        Ok(store)
+    }
+
+    fn open_store(&self, channel: &ChannelId) -> Result<BlockStore, StoreError> {
+        let made = self.chains.folder(channel.as_str()).and_then(|folder| {
+            self.chains.sync_dir()?;
+            Ok(folder)
+        });
+        let folder = made.map_err(|source| StoreError::Disk {
+            file: self.chains.path().join(channel.as_str()),
+            source,
+        })?;
+        BlockStore::open(channel, folder, Arc::clone(&self.index), self.options.limits())
+    }
+
+    /// Removes a channel's blocks and its part of the index, for good. Its writer must have been dropped;
+    /// its readers say from now on that the channel is gone.
+    ///
+    /// A marker is made first: once it is there, a crash or an error only delays the removal until the next
+    /// call or the next start.
+    pub fn remove(&self, channel: &ChannelId) -> Result<(), RemoveError> {
+        let mut channels = self.lock_channels();
+        let known = channels.get(channel).ok_or_else(|| RemoveError::Unknown {
+            channel: channel.clone(),
+        })?;
+        if known.has_writer() {
+            return Err(RemoveError::StillOpen {
+                channel: channel.clone(),
+            });
+        }
+        self.refuse_foreign(channel)?;
+        if let Channel::Opened(shared, _) = known
+            && let Some(shared) = shared.upgrade()
+        {
+            shared.mark_removed();
+        }
+        let removed = self.mark(channel).and_then(|()| self.finish_removal(channel));
+        match &removed {
+            Ok(()) => channels.remove(channel),
+            Err(error) => channels.insert(channel.clone(), Channel::HalfRemoved(error.to_string())),
+        };
+        removed
+    }
+
+    /// Writes the marker of a removal.
+    fn mark(&self, channel: &ChannelId) -> Result<(), RemoveError> {
+        let made = match self.markers.create(&marker_name(channel)) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+            other => other.map(drop),
+        };
+        made.and_then(|()| self.markers.sync_dir())
+            .map_err(|source| remove_error(channel, source))
+    }
+
+    /// Everything after the marker; each step may be done twice.
+    fn finish_removal(&self, channel: &ChannelId) -> Result<(), RemoveError> {
+        self.refuse_foreign(channel)?;
+        self.index.forget(channel).map_err(|source| RemoveError::Index {
+            channel: channel.clone(),
+            source,
+        })?;
+        self.remove_folder(channel)
+            .and_then(|()| remove_marker(&*self.markers, channel))
+            .map_err(|source| remove_error(channel, source))
+    }
+
+    fn remove_folder(&self, channel: &ChannelId) -> io::Result<()> {
+        if !has_entry(&*self.chains, channel.as_str())? {
+            return Ok(());
+        }
+        remove_tree(&self.chains, channel.as_str(), FOLDER_DEPTH_MAX)?;
+        self.chains.sync_dir()
+    }
+
+    /// A folder of the reference implementation is not ours to remove.
+    fn refuse_foreign(&self, channel: &ChannelId) -> Result<(), RemoveError> {
+        let exists = has_entry(&*self.chains, channel.as_str());
+        if !exists.map_err(|source| remove_error(channel, source))? {
+            return Ok(());
+        }
+        let folder = self.chains.folder(channel.as_str());
+        let folder = folder.map_err(|source| remove_error(channel, source))?;
+        segment::list(&*folder)
+            .map(drop)
+            .map_err(|source| RemoveError::Folder {
+                channel: channel.clone(),
+                source,
+            })
+    }
+
+    fn find_channels(&self) -> io::Result<()> {
+        let mut channels = self.lock_channels();
+        for entry in self.chains.list()? {
+            if let (EntryKind::Folder, Ok(channel)) = (entry.kind, ChannelId::parse(&entry.name)) {
+                channels.insert(channel, Channel::Present);
+            }
+        }
+        for entry in self.markers.list()? {
+            let name = entry.name.strip_suffix(MARKER_SUFFIX).unwrap_or_default();
+            if let Ok(channel) = ChannelId::parse(name) {
+                channels.insert(channel, Channel::HalfRemoved(String::new()));
+            }
+        }
+        Ok(())
+    }
+
+    /// Goes on with what an earlier process had begun. One that fails stays pending; the others do not notice.
+    fn finish_removals(&self) {
+        let mut channels = self.lock_channels();
+        channels.retain(|channel, known| {
+            let Channel::HalfRemoved(reason) = known else {
+                return true;
+            };
+            match self.finish_removal(channel) {
+                Ok(()) => false,
+                Err(error) => {
+                    *reason = error.to_string();
+                    true
+                }
+            }
+        });
+    }
+
+    fn lock_channels(&self) -> MutexGuard<'_, BTreeMap<ChannelId, Channel>> {
+        self.channels.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl std::fmt::Debug for LedgerFactory {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LedgerFactory")
+            .field("location", &self.options.location)
+            .field("channels", &self.channels())
+            .finish_non_exhaustive()
+    }
+}
+
+/// How deep folders in a removed channel's folder may be; ours has none.
+const FOLDER_DEPTH_MAX: usize = 8;
+
+/// Removes a folder and what is in it.
+fn remove_tree(parent: &Arc<dyn Directory>, name: &str, depth_left: usize) -> io::Result<()> {
+    let folder = parent.folder(name)?;
+    for entry in folder.list()? {
+        match entry.kind {
+            EntryKind::File => folder.remove_file(&entry.name)?,
+            EntryKind::Folder if depth_left == 0 => {
+                return Err(io::Error::other("folders in it are too deep"));
+            }
+            EntryKind::Folder => remove_tree(&folder, &entry.name, depth_left - 1)?,
+        }
+    }
+    parent.remove_folder(name)
+}
+
+fn marker_name(channel: &ChannelId) -> String {
+    format!("{channel}{MARKER_SUFFIX}")
+}
+
+fn remove_marker(markers: &dyn Directory, channel: &ChannelId) -> io::Result<()> {
+    match markers.remove_file(&marker_name(channel)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => markers.sync_dir(),
+    }
+}
+
+fn remove_error(channel: &ChannelId, source: io::Error) -> RemoveError {
+    RemoveError::Disk {
+        channel: channel.clone(),
+        source,
+    }
+}
+
+fn has_entry(folder: &dyn Directory, name: &str) -> io::Result<bool> {
+    Ok(folder.list()?.iter().any(|entry| entry.name == name))
+}
+
+fn take_lock(root: &dyn Directory) -> Result<Box<dyn LockGuard>, FactoryError> {
+    let location = root.path();
+    root.lock(LOCK_FILE).map_err(|source| match source.kind() {
+        io::ErrorKind::WouldBlock => FactoryError::Locked { location },
+        _ => FactoryError::Disk { location, source },
+    })
+}
+
+/// Makes the folders of chains and of removal markers, durable with their names.
+fn make_folders(root: &Arc<dyn Directory>) -> io::Result<(Arc<dyn Directory>, Arc<dyn Directory>)> {
+    let chains = root.folder(CHAINS)?;
+    let pending = root.folder(PENDING)?;
+    let markers = pending.folder(PENDING_REMOVE)?;
+    pending.sync_dir()?;
+    root.sync_dir()?;
+    Ok((chains, markers))
+}
+
+/// Opens the index in `path`. What cannot be read is deleted and begun anew: the chains hold it all.
+fn open_index(path: &Path) -> (Arc<dyn Index>, IndexState) {
+    let first = match SledIndex::open(path) {
+        Ok(index) => return (Arc::new(index), IndexState::Opened),
+        Err(error) => error.to_string(),
+    };
+    let again = std::fs::remove_dir_all(path)
+        .map_err(|error| error.to_string())
+        .and_then(|()| SledIndex::open(path).map_err(|error| error.to_string()));
+    match again {
+        Ok(index) => (Arc::new(index), IndexState::Replaced { reason: first }),
+        Err(reason) => (Arc::<MemoryIndex>::default(), IndexState::InMemory { reason }),
+    }
+}

@@ -1,0 +1,442 @@
+//! [`BlockStore`]: the one writer of a channel's chain.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::{Arc, Weak};
+
+use protos::block::Hash;
+use protos::{BlockNumber, ChannelId, Height, SealedBlock};
+
+use crate::disk::Directory;
+use crate::index::Index;
+use crate::places::Places;
+use crate::reader::{BlockReader, Shared};
+use crate::segment::record::{BLOCK_BYTES_MAX, Head};
+use crate::segment::recover::{
+    Damage, Position, RecoverError, Recovered, TornTail, links, read_record, recover,
+};
+use crate::segment::{self, FolderFault, Place, SegmentWriter, WriteFault, file_name};
+
+/// Why a channel's chain could not be opened. Other channels are not affected.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The folder is not ours to use.
+    #[error(transparent)]
+    Folder(#[from] FolderFault),
+    /// A block that was durable is damaged.
+    #[error(transparent)]
+    Damaged(#[from] Damage),
+    /// The disk fails.
+    #[error("cannot open {file}: {source}")]
+    Disk {
+        /// The file.
+        file: PathBuf,
+        /// What the operating system said.
+        source: io::Error,
+    },
+}
+
+impl From<RecoverError> for StoreError {
+    fn from(error: RecoverError) -> Self {
+        match error {
+            RecoverError::Damaged(damage) => Self::Damaged(damage),
+            RecoverError::Disk { file, source } => Self::Disk { file, source },
+        }
+    }
+}
+
+/// Why a block was not appended.
+#[derive(Debug, thiserror::Error)]
+pub enum AppendError {
+    /// It is not the next block. Nothing was written.
+    #[error("block {got} is not the next one, {expected}")]
+    NotNext {
+        /// The number that is due.
+        expected: BlockNumber,
+        /// The number it has.
+        got: BlockNumber,
+    },
+    /// Its previous hash is not the header hash of the block before it. Nothing was written.
+    #[error("previous hash of block {number} is not the header hash of the block before it")]
+    BrokenLink {
+        /// Its number.
+        number: BlockNumber,
+    },
+    /// It is longer than any record. Nothing was written.
+    #[error("block {number} is {bytes} bytes, at most {bytes_max} are stored")]
+    TooLarge {
+        /// Its number.
+        number: BlockNumber,
+        /// Its length in bytes.
+        bytes: usize,
+        /// Longest block in bytes.
+        bytes_max: usize,
+    },
+    /// Writing failed.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+}
+
+impl AppendError {
+    /// True when the call may be repeated once the disk has room, beginning with [`BlockStore::next_number`].
+    pub fn is_disk_full(&self) -> bool {
+        matches!(self, Self::Write(WriteError::DiskFull { .. }))
+    }
+}
+
+/// Why bytes did not reach the disk.
+#[derive(Debug, thiserror::Error)]
+pub enum WriteError {
+    /// No room is left. The file was cut back to good records; blocks from [`BlockStore::next_number`] on
+    /// must be appended again, now or later.
+    #[error("disk full while writing {file}: {source}")]
+    DiskFull {
+        /// The segment file.
+        file: PathBuf,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// The disk failed in another way; what is on it is unknown until the store is opened again. Reads go on.
+    #[error("cannot write {file}: {source}")]
+    Disk {
+        /// The segment file.
+        file: PathBuf,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// An earlier write failed, so nothing is written any more.
+    #[error("channel takes no blocks since {reason}")]
+    Poisoned {
+        /// The earlier error.
+        reason: String,
+    },
+}
+
+impl WriteError {
+    /// True when writing may be tried again once the disk has room.
+    pub fn is_disk_full(&self) -> bool {
+        matches!(self, Self::DiskFull { .. })
+    }
+}
+
+/// Why appended blocks could not be made durable.
+pub type SyncError = WriteError;
+
+/// What opening a channel found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Recovery {
+    /// A write torn by a crash that was cut off.
+    pub torn: Option<TornTail>,
+    /// Blocks read again because the index did not know them.
+    pub reindexed: u64,
+}
+
+/// How one channel is stored.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct StoreLimits {
+    pub(crate) segment_bytes_max: u64,
+    pub(crate) cache_bytes_max: usize,
+}
+
+/// The one writer of a channel's chain. IO is blocking.
+///
+/// A block is *appended* (written), then *synced* (durable); only then do [readers](Self::reader) see it and
+/// only then may anybody be told that it exists. One sync covers all appends before it.
+pub struct BlockStore {
+    shared: Arc<Shared>,
+    index: Arc<dyn Index>,
+    writer: SegmentWriter,
+    /// Header hash of the newest durable block.
+    durable_tip: Option<Hash>,
+    /// Written, not yet shown to readers.
+    unsynced: Vec<(SealedBlock, Place)>,
+    poisoned: Option<String>,
+    recovery: Recovery,
+    /// Tells the factory that the writer exists.
+    alive: Arc<()>,
+}
+
+impl BlockStore {
+    /// Opens the chain in `folder`, which may be empty, and repairs what a crash has left.
+    pub(crate) fn open(
+        channel: &ChannelId,
+        folder: Arc<dyn Directory>,
+        index: Arc<dyn Index>,
+        limits: StoreLimits,
+    ) -> Result<Self, StoreError> {
+        let segments = segment::list(&*folder)?;
+        let known = Known::ask(channel, &*folder, &*index, &segments);
+        let places = Places::new(channel.clone(), Arc::clone(&index), known.from.number);
+        let reindexed_from = known.from.number;
+        let mut batch = Vec::new();
+        let found = recover(&*folder, &segments, known.from, known.vouched, &mut |place| {
+            batch.push(place);
+            if batch.len() == REINDEX_BATCH {
+                places.add(&batch);
+                batch.clear();
+            }
+        })?;
+        places.add(&batch);
+        places.set_segments(segments.clone());
+        let shared = Shared::new(
+            channel.clone(),
+            Arc::clone(&folder),
+            places,
+            limits.cache_bytes_max,
+        );
+        let mut store = Self::resume(shared, folder, index, limits, found, segments.last().copied());
+        store.recovery.reindexed = store.shared.height().0.saturating_sub(reindexed_from.0);
+        Ok(store)
+    }
+
+    fn resume(
+        shared: Shared,
+        folder: Arc<dyn Directory>,
+        index: Arc<dyn Index>,
+        limits: StoreLimits,
+        found: Recovered,
+        last: Option<BlockNumber>,
+    ) -> Self {
+        let height = Height(found.end.number.0);
+        let active = last
+            .zip(found.last)
+            .map(|(first, file)| (first, file, found.end.offset));
+        shared.publish(height);
+        Self {
+            shared: Arc::new(shared),
+            index,
+            writer: SegmentWriter::resume(folder, limits.segment_bytes_max, active, height),
+            durable_tip: found.end.previous,
+            unsynced: Vec::new(),
+            poisoned: None,
+            recovery: Recovery {
+                torn: found.torn,
+                reindexed: 0,
+            },
+            alive: Arc::new(()),
+        }
+    }
+
+    /// Writes `block` behind the last one. Not yet durable and not yet visible: see [`sync`](Self::sync).
+    ///
+    /// On disk: one record as described in `segment/record.rs`. The block's bytes are not copied.
+    ///
+    /// # Errors
+    /// - [`AppendError::NotNext`], [`AppendError::BrokenLink`], [`AppendError::TooLarge`]: nothing was written.
+    /// - [`WriteError::DiskFull`]: go on with [`next_number`](Self::next_number) when there is room.
+    /// - [`WriteError::Disk`]: the outcome is unknown; this store takes no more blocks until opened again.
+    pub fn append(&mut self, block: &SealedBlock) -> Result<(), AppendError> {
+        self.check_poison()?;
+        let number = block.number();
+        let expected = self.next_number();
+        if number != expected {
+            return Err(AppendError::NotNext {
+                expected,
+                got: number,
+            });
+        }
+        if !links(self.last_hash(), block) {
+            return Err(AppendError::BrokenLink { number });
+        }
+        let bytes = block.bytes();
+        let head = Head::of(number, self.writer.durable(), bytes).ok_or(AppendError::TooLarge {
+            number,
+            bytes: bytes.len(),
+            bytes_max: BLOCK_BYTES_MAX,
+        })?;
+        match self.writer.append(&head, bytes) {
+            Ok(place) => self.unsynced.push((block.clone(), place)),
+            Err(fault) => return Err(self.write_error(fault).into()),
+        }
+        Ok(())
+    }
+
+    /// Makes all appended blocks durable, then shows them to readers; answers the new height.
+    ///
+    /// # Errors
+    /// - [`WriteError::DiskFull`]: what was appended since the last sync is cut off again; append it anew from
+    ///   [`next_number`](Self::next_number) on.
+    /// - [`WriteError::Disk`]: the outcome is unknown; this store takes no more blocks until opened again.
+    pub fn sync(&mut self) -> Result<Height, SyncError> {
+        self.check_poison()?;
+        let result = self.writer.sync();
+        match result {
+            Ok(()) => self.show_durable(),
+            Err(fault) => return Err(self.write_error(fault)),
+        }
+        Ok(self.shared.height())
+    }
+
+    /// The number the next appended block must have.
+    pub fn next_number(&self) -> BlockNumber {
+        self.writer.next()
+    }
+
+    /// The durable height, the one readers see.
+    pub fn height(&self) -> Height {
+        self.shared.height()
+    }
+
+    /// A reader of this channel.
+    pub fn reader(&self) -> BlockReader {
+        BlockReader::new(Arc::clone(&self.shared))
+    }
+
+    /// What opening found.
+    pub fn recovery(&self) -> &Recovery {
+        &self.recovery
+    }
+
+    /// What readers share with the writer, and a sign of the writer's life.
+    pub(crate) fn handles(&self) -> (Weak<Shared>, Weak<()>) {
+        (Arc::downgrade(&self.shared), Arc::downgrade(&self.alive))
+    }
+
+    /// Header hash of the block before the next one.
+    fn last_hash(&self) -> Option<&Hash> {
+        let unsynced = self.unsynced.last().map(|(block, _)| block.hash());
+        unsynced.or(self.durable_tip.as_ref())
+    }
+
+    /// Shows readers every block that the writer knows as durable.
+    fn show_durable(&mut self) {
+        let durable = self.writer.durable();
+        let count = self
+            .unsynced
+            .partition_point(|(block, _)| block.number().0 < durable.0);
+        let shown: Vec<_> = self.unsynced.drain(..count).collect();
+        let Some((tip, _)) = shown.last() else {
+            return;
+        };
+        self.durable_tip = Some(*tip.hash());
+        let begins_next_file = |place: &Place| place.offset == 0 && place.segment != BlockNumber::GENESIS;
+        let rolled = shown.iter().any(|(_, place)| begins_next_file(place));
+        let places: Vec<Place> = shown.iter().map(|(_, place)| *place).collect();
+        self.shared.places.add(&places);
+        self.shared
+            .cache
+            .extend(shown.into_iter().map(|(block, _)| block));
+        self.shared.publish(durable);
+        if rolled {
+            self.write_out_index();
+        }
+    }
+
+    /// Bounds what the next start reads again. The index may fail: then the next start reads more.
+    fn write_out_index(&self) {
+        self.shared.places.hand_over();
+        let _ = self.index.flush();
+    }
+
+    fn check_poison(&self) -> Result<(), WriteError> {
+        self.poisoned.as_ref().map_or(Ok(()), |reason| {
+            Err(WriteError::Poisoned {
+                reason: reason.clone(),
+            })
+        })
+    }
+
+    /// Brings the store in line with the files after a failed write.
+    fn write_error(&mut self, fault: WriteFault) -> WriteError {
+        let WriteFault {
+            file,
+            source,
+            cut_back,
+        } = fault;
+        if !cut_back {
+            self.poisoned = Some(format!("writing {} failed: {source}", file.display()));
+            return WriteError::Disk { file, source };
+        }
+        let next = self.writer.next();
+        self.unsynced.retain(|(block, _)| block.number() < next);
+        self.show_durable();
+        WriteError::DiskFull { file, source }
+    }
+}
+
+/// How many places recovery gathers before it passes them on.
+const REINDEX_BATCH: usize = 256;
+
+impl Drop for BlockStore {
+    /// A clean close leaves nothing for the next start to read again.
+    fn drop(&mut self) {
+        self.write_out_index();
+    }
+}
+
+impl std::fmt::Debug for BlockStore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("BlockStore")
+            .field("channel", &self.shared.channel)
+            .field("height", &self.height())
+            .field("next", &self.next_number())
+            .finish_non_exhaustive()
+    }
+}
+
+/// What the index says before the files are read.
+struct Known {
+    /// Where reading has to begin.
+    from: Position,
+    /// Height below which every block was durable once.
+    vouched: Height,
+}
+
+impl Known {
+    fn ask(channel: &ChannelId, folder: &dyn Directory, index: &dyn Index, segments: &[BlockNumber]) -> Self {
+        let vouched = index.height(channel).unwrap_or(Height::EMPTY);
+        let beginning = |vouched| Self {
+            from: Position::BEGINNING,
+            vouched,
+        };
+        if segments.is_empty() {
+            // The folder is new, or was emptied on purpose.
+            let _ = index.forget(channel);
+            return beginning(Height::EMPTY);
+        }
+        if let Some(from) = position_from_index(channel, folder, index, segments, vouched) {
+            return Self { from, vouched };
+        }
+        let _ = index.forget(channel);
+        beginning(vouched)
+    }
+}
+
+/// Where to go on reading, if the index fits the files: its last block is there, and so is the end of each
+/// file before.
+fn position_from_index(
+    channel: &ChannelId,
+    folder: &dyn Directory,
+    index: &dyn Index,
+    segments: &[BlockNumber],
+    vouched: Height,
+) -> Option<Position> {
+    let tip = vouched.tip()?;
+    let place = index.get(channel, tip).ok()??;
+    let file = folder.open(&file_name(place.segment)).ok()?;
+    let block = read_record(&*file, place.offset, place.len, tip).ok()?;
+    let indexed = segments.iter().filter(|first| **first <= tip);
+    let fits = indexed.zip(&segments[1..]).all(|(first, next)| {
+        let last = next.0.checked_sub(1).map(BlockNumber);
+        next.0 > vouched.0 || last.is_some_and(|last| ends_with(channel, folder, index, *first, last))
+    });
+    (fits && segments.first() == Some(&BlockNumber::GENESIS)).then(|| Position::after(&block, &place))
+}
+
+/// True when the file that begins with `first` ends with the record of block `last`.
+fn ends_with(
+    channel: &ChannelId,
+    folder: &dyn Directory,
+    index: &dyn Index,
+    first: BlockNumber,
+    last: BlockNumber,
+) -> bool {
+    let Ok(Some(place)) = index.get(channel, last) else {
+        return false;
+    };
+    let len = folder.open(&file_name(first)).and_then(|file| file.len());
+    place.segment == first && len.is_ok_and(|len| len == place.end())
+}
+
+#[cfg(test)]
+mod tests;
