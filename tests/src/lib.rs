@@ -1,1 +1,12 @@
-//! Conformance vectors, fixtures, process tests, simulation and benches.
+//! Conformance vectors, fixtures and process tests.
+//!
+//! | where | holds |
+//! |---|---|
+//! | [`fixture`] | real processes to test against: binaries, folders, ports, identities, channels |
+//! | `tests/conformance` | the vectors of `tests/vectors`, run through the code paths of the node |
+//! | `tests/edges.rs` | the crate edges of `docs/architecture.md` against `cargo metadata` |
+//! | `tests/kill.rs` | a node killed in the middle of load, again and again |
+//!
+//! Nothing imports this crate.
+
+pub mod fixture;
