@@ -1,1 +1,37 @@
 //! Channel configuration: tree, policies, identities and the Bundle.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`bundle`] | [`Bundle`]: one immutable config, parsed and checked |
+//! | [`channel_config`], [`orderer_config`], [`application_config`], [`organization`] | its typed parts |
+//! | [`capability`] | which capability switches which behaviour |
+//! | [`consensus_metadata`] | consenters and options out of a consensus type |
+//! | [`tree`] | config groups as a flat map path -> element, and back |
+//! | [`bft`] | quorum and block policy of a BFT channel |
+//! | [`genesis`] | profile -> genesis block |
+//! | [`keys`] | names with a fixed meaning |
+//! | [`config_block`] | the config out of a config block |
+//! | [`duration`] | durations as the config writes them |
+//!
+//! Everything is a function of its arguments. Not here: files, sockets, clocks, random numbers; what the
+//! metadata of a consensus means beyond its own fields.
+
+pub mod application_config;
+pub mod bft;
+pub mod bundle;
+pub mod capability;
+pub mod channel_config;
+pub mod config_block;
+pub mod consensus_metadata;
+pub mod duration;
+mod encode;
+pub mod genesis;
+pub mod keys;
+pub mod orderer_config;
+pub mod organization;
+mod structure;
+pub mod tree;
+
+pub use bundle::Bundle;
+pub use orderer_config::OrdererConfig;
+pub use structure::StructureError;

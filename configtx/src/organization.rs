@@ -1,0 +1,107 @@
+//! Organisations: the groups below Orderer, Application and the consortia, each with an MSP.
+
+use std::collections::BTreeMap;
+
+use prost::Message;
+use protos::wire::common::OrdererAddresses;
+use protos::wire::msp::{FabricMspConfig, MspConfig};
+use protos::wire::protos::{AnchorPeer, AnchorPeers};
+
+use crate::keys;
+use crate::structure::{GroupAt, StructureError};
+
+/// An organisation that runs orderers.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OrdererOrg {
+    /// Name of its group.
+    pub name: String,
+    /// Name of its MSP.
+    pub msp_id: String,
+    /// `host:port` of its nodes.
+    pub endpoints: Vec<String>,
+}
+
+/// An organisation whose clients and peers use the channel.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ApplicationOrg {
+    /// Name of its group.
+    pub name: String,
+    /// Name of its MSP.
+    pub msp_id: String,
+    /// Its first contacts.
+    pub anchor_peers: Vec<AnchorPeer>,
+}
+
+impl OrdererOrg {
+    pub(crate) fn read(org: &GroupAt<'_>, msps: &mut Msps) -> Result<Self, StructureError> {
+        org.check_groups(&[])?;
+        org.check_values(&[keys::MSP, keys::ENDPOINTS])?;
+        Ok(Self {
+            name: org.name().to_owned(),
+            msp_id: msps.add(org)?,
+            endpoints: org.value::<OrdererAddresses>(keys::ENDPOINTS)?.addresses,
+        })
+    }
+}
+
+impl ApplicationOrg {
+    pub(crate) fn read(org: &GroupAt<'_>, msps: &mut Msps) -> Result<Self, StructureError> {
+        org.check_groups(&[])?;
+        org.check_values(&[keys::MSP, keys::ANCHOR_PEERS])?;
+        Ok(Self {
+            name: org.name().to_owned(),
+            msp_id: msps.add(org)?,
+            anchor_peers: org.value::<AnchorPeers>(keys::ANCHOR_PEERS)?.anchor_peers,
+        })
+    }
+}
+
+/// Reads an organisation of a consortium, of which nothing but its MSP is checked.
+pub(crate) fn read_consortium_org(org: &GroupAt<'_>, msps: &mut Msps) -> Result<(), StructureError> {
+    org.check_groups(&[])?;
+    org.check_values(&[keys::MSP])?;
+    msps.add(org).map(drop)
+}
+
+/// The MSP definitions met while reading a config, each MSP ID once.
+#[derive(Default)]
+pub(crate) struct Msps {
+    by_id: BTreeMap<String, (String, MspConfig)>,
+}
+
+impl Msps {
+    /// Takes over the definition in `org`; returns its MSP ID.
+    ///
+    /// One MSP ID may stand in several organisations as long as the definition is the same.
+    fn add(&mut self, org: &GroupAt<'_>) -> Result<String, StructureError> {
+        let config: MspConfig = org.value(keys::MSP)?;
+        let path = org.path();
+        let name = FabricMspConfig::decode(config.config.clone())
+            .map_err(|source| StructureError::Decode {
+                path: format!("{path}/{}", keys::MSP),
+                source,
+            })?
+            .name;
+        if name.is_empty() {
+            return Err(StructureError::MspIdEmpty { org: path });
+        }
+        match self.by_id.get(&name) {
+            Some((first, known)) if *known != config => Err(StructureError::MspTwice {
+                msp_id: name,
+                first: first.clone(),
+                second: path,
+            }),
+            Some(_) => Ok(name),
+            None => {
+                self.by_id.insert(name.clone(), (path, config));
+                Ok(name)
+            }
+        }
+    }
+
+    /// Path of the first organisation and definition, for each MSP ID.
+    #[expect(dead_code, reason = "the MSP manager is built from them")]
+    pub(crate) fn into_definitions(self) -> Vec<(String, MspConfig)> {
+        self.by_id.into_values().collect()
+    }
+}
