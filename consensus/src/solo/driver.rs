@@ -222,7 +222,9 @@ impl Timer {
         match &mut self.0 {
             Some((token, sleep)) => {
                 sleep.await;
-                *token
+                let token = *token;
+                self.0 = None; // else it would be ready for ever
+                token
             }
             None => std::future::pending().await,
         }

@@ -28,5 +28,8 @@ mod writer;
 
 pub use chain::SoloConsenter;
 
+#[cfg(test)]
+mod tests;
+
 /// Name of the consensus type.
 pub const SOLO: &str = "solo";
