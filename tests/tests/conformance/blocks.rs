@@ -1,9 +1,10 @@
 //! Genesis blocks: header, hashes, metadata slots, and every element of the config (`docs/spec/rules.md` §1, §5, §12).
 
 use bytes::Bytes;
-use prost::Message;
+use configtx::Bundle;
+use configtx::tree::{Content, Tree};
 use protos::block;
-use protos::wire::common::{Block, ChannelHeader, Config, ConfigEnvelope, ConfigGroup, Envelope, Payload};
+use protos::wire::common::{Block, ConfigGroup, Policy};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
@@ -83,23 +84,15 @@ fn header(case: &Case, found: &Block, findings: &mut Findings) -> Result<(), Str
 }
 
 fn config(case: &Case, found: &Block, findings: &mut Findings) -> Result<(), String> {
-    let (channel, config) = read_config(found).ok_or("the block is no config block")?;
-    findings.equal("channel", &case.channel, &channel);
-    findings.equal("config sequence", &case.config_sequence, &config.sequence);
+    let bundle = Bundle::from_block(found).map_err(|error| error.to_string())?;
+    findings.equal("channel", &case.channel.as_str(), &bundle.channel_id().as_str());
+    findings.equal("config sequence", &case.config_sequence, &bundle.sequence().0);
     let mut listing = Listing::default();
-    listing.add("/Channel", &config.channel_group.unwrap_or_default());
+    listing.add(&bundle.config().channel_group.clone().unwrap_or_default())?;
     findings.same_list("groups", &case.groups, &sorted(listing.groups));
     findings.same_list("values", &case.values, &sorted(listing.values));
     findings.same_list("policies", &case.policies, &sorted(listing.policies));
     Ok(())
-}
-
-fn read_config(found: &Block) -> Option<(String, Config)> {
-    let entry = found.data.as_ref()?.data.first()?;
-    let payload = Payload::decode(Envelope::decode(entry.clone()).ok()?.payload).ok()?;
-    let header = ChannelHeader::decode(payload.header?.channel_header).ok()?;
-    let config = ConfigEnvelope::decode(payload.data).ok()?.config?;
-    Some((header.channel_id, config))
 }
 
 /// Every element of a config, one line each, as the vectors write them.
@@ -111,28 +104,24 @@ struct Listing {
 }
 
 impl Listing {
-    fn add(&mut self, path: &str, group: &ConfigGroup) {
-        self.groups.push(format!(
-            "{path} v{} mod_policy={}",
-            group.version, group.mod_policy
-        ));
-        for (name, value) in &group.values {
-            let (version, policy, hash) = (value.version, &value.mod_policy, sha256(&value.value));
-            self.values.push(format!(
-                "{path}/{name} v{version} mod_policy={policy} value_sha256={hash}"
-            ));
+    fn add(&mut self, root: &ConfigGroup) -> Result<(), String> {
+        let tree = Tree::flatten(root).map_err(|error| error.to_string())?;
+        for (key, element) in tree.iter() {
+            let head = format!(
+                "{} v{} mod_policy={}",
+                key.path, element.version, element.mod_policy
+            );
+            match &element.content {
+                Content::Group(_) => self.groups.push(head),
+                Content::Value(value) => self.values.push(format!("{head} value_sha256={}", sha256(value))),
+                Content::Policy(policy) => {
+                    let Policy { r#type, value } = policy.clone().unwrap_or_default();
+                    self.policies
+                        .push(format!("{head} type={} value_sha256={}", r#type, sha256(&value)));
+                }
+            }
         }
-        for (name, policy) in &group.policies {
-            let (version, mod_policy) = (policy.version, &policy.mod_policy);
-            let held = policy.policy.clone().unwrap_or_default();
-            let (kind, hash) = (held.r#type, sha256(&held.value));
-            self.policies.push(format!(
-                "{path}/{name} v{version} mod_policy={mod_policy} type={kind} value_sha256={hash}"
-            ));
-        }
-        for (name, below) in &group.groups {
-            self.add(&format!("{path}/{name}"), below);
-        }
+        Ok(())
     }
 }
 

@@ -1,11 +1,11 @@
 //! Blocks fetched from live orderers: hashes, metadata, links, signatures (`docs/spec/rules.md` §1, §2).
 
+use configtx::Bundle;
+use prost::Message;
 use protos::block;
 use protos::wire::common::{Block, IdentifierHeader};
 use serde::Deserialize;
 use serde_json::Value;
-
-use prost::Message;
 
 use crate::report::{Findings, Outcome};
 use crate::vectors::{KeyFolder, parse};
@@ -24,6 +24,8 @@ struct Case {
     consenter_metadata_hex: String,
     signatures: usize,
     identifier_headers: Vec<u32>,
+    /// Of the config that the block holds; only for config blocks.
+    config_sequence: Option<u64>,
 }
 
 /// Runs `chain/cases.json`.
@@ -40,7 +42,8 @@ pub(crate) fn run(folder: &KeyFolder) -> Result<Vec<Outcome>, String> {
 fn check(folder: &KeyFolder, case: &Case, findings: &mut Findings) -> Result<(), String> {
     let found = folder.block(&case.file)?;
     header_and_data(case, &found, findings)?;
-    metadata(case, &found, findings)
+    metadata(case, &found, findings)?;
+    config_sequence(case, &found, findings)
 }
 
 fn header_and_data(case: &Case, found: &Block, findings: &mut Findings) -> Result<(), String> {
@@ -101,5 +104,13 @@ fn metadata(case: &Case, found: &Block, findings: &mut Findings) -> Result<(), S
         format!("{identifiers:?}"),
     );
     findings.equal("identifier headers", &expected, &got);
+    Ok(())
+}
+
+fn config_sequence(case: &Case, found: &Block, findings: &mut Findings) -> Result<(), String> {
+    if let Some(expected) = case.config_sequence {
+        let bundle = Bundle::from_block(found).map_err(|error| error.to_string())?;
+        findings.equal("config sequence", &expected, &bundle.sequence().0);
+    }
     Ok(())
 }

@@ -1,10 +1,12 @@
 //! The folder of vectors: where it is, and how its files are read.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
+use configtx::Bundle;
 use prost::Message;
 use protos::wire::common::Block;
 use serde::de::{Deserialize, DeserializeOwned, Deserializer, Error};
@@ -74,6 +76,13 @@ impl KeyFolder {
     /// A file that holds one serialized block.
     pub(crate) fn block(&self, path: &str) -> Result<Block, String> {
         Block::decode(self.bytes(path)?).map_err(|error| format!("{path}: {error}"))
+    }
+
+    /// The config that a file with a serialized config block holds.
+    pub(crate) fn bundle(&self, path: &str) -> Result<Arc<Bundle>, String> {
+        Bundle::from_block(&self.block(path)?)
+            .map(Arc::new)
+            .map_err(|error| format!("{path}: {error}"))
     }
 
     /// A JSON file.
