@@ -1,1 +1,5 @@
 //! The ordering service: Manager, ChainSupport, front end and the `orderer` binary.
+
+pub mod admin;
+pub mod config;
+pub mod tls;

@@ -1,0 +1,70 @@
+//! Connections of the admin listener: one HTTP/1.1 task each, with time limits, ended together.
+
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use hyper::body::Incoming as RequestBody;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tower::ServiceExt;
+
+use crate::tls::{Connection, Incoming};
+
+/// How long a client may take for the head of a request, and how long an idle connection is kept.
+const HEAD_TIME_MAX: Duration = Duration::from_secs(10);
+
+/// How long requests that are under way may go on once the server is asked to stop.
+const DRAIN_TIME_MAX: Duration = Duration::from_secs(5);
+
+/// Serves `router` until `stop`; then requests under way may finish for a few seconds.
+///
+/// The listener is closed when this returns.
+pub async fn serve(mut incoming: Incoming, router: Router, stop: CancellationToken) {
+    let connections = TaskTracker::new();
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => break,
+            next = incoming.accept() => match next {
+                Some(connection) => {
+                    connections.spawn(serve_connection(connection, router.clone(), stop.clone()));
+                }
+                None => break,
+            },
+        }
+    }
+    drop(incoming);
+    connections.close();
+    if tokio::time::timeout(DRAIN_TIME_MAX, connections.wait())
+        .await
+        .is_err()
+    {
+        tracing::warn!("admin requests were cut off after {DRAIN_TIME_MAX:?}");
+    }
+}
+
+async fn serve_connection(connection: Connection, router: Router, stop: CancellationToken) {
+    let peer = connection.peer().clone();
+    let service = service_fn(move |request: http::Request<RequestBody>| {
+        let mut request = request.map(Body::new);
+        request.extensions_mut().insert(peer.clone());
+        router.clone().oneshot(request)
+    });
+    let serving = hyper::server::conn::http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIME_MAX)
+        .serve_connection(TokioIo::new(connection), service);
+    let mut serving = std::pin::pin!(serving);
+    let outcome = tokio::select! {
+        outcome = serving.as_mut() => outcome,
+        () = stop.cancelled() => {
+            serving.as_mut().graceful_shutdown();
+            serving.await
+        }
+    };
+    if let Err(error) = outcome {
+        tracing::debug!("admin connection ended: {error}");
+    }
+}

@@ -1,0 +1,1 @@
+//! Requests over loopback against a fake registrar.

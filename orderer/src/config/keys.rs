@@ -1,0 +1,294 @@
+//! The table of every key of `orderer.yaml` (`docs/spec/behaviour.md` §10.2).
+//!
+//! Parsing, defaults, environment names, warnings and suggestions all read this table, so a key is added here
+//! and in [`assemble`](super::assemble), nowhere else.
+
+/// One key.
+#[derive(Clone, Copy, Debug)]
+pub struct Key {
+    /// Dotted path in the reference's spelling; matched without regard to case.
+    pub path: &'static str,
+    /// What its value looks like.
+    pub kind: Kind,
+    /// The value when absent, empty or null, in the file's own notation; empty: none.
+    pub default: &'static str,
+    /// Whether a written 0 means the default too, as in the reference.
+    pub zero_is_default: bool,
+    /// What setting it does.
+    pub effect: Effect,
+}
+
+/// What a value looks like.
+#[derive(Clone, Copy, Debug)]
+pub enum Kind {
+    /// Any text.
+    Text,
+    /// Text that is never printed.
+    Secret,
+    /// One of these, case ignored.
+    Choice(&'static [&'static str]),
+    /// `true` or `false`.
+    Flag,
+    /// 0 to 65535.
+    Port,
+    /// A whole number.
+    Count,
+    /// Bytes: `65536`, `64k`, `1 MB`.
+    Size,
+    /// A number with a fraction.
+    Decimal,
+    /// A Go duration: `5s`, `1m0s`.
+    Duration,
+    /// A file or folder.
+    Path(Base),
+    /// Several files.
+    Paths(Base),
+    /// Several texts.
+    List,
+}
+
+/// What a relative path is relative to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Base {
+    /// The folder of `orderer.yaml`.
+    ConfigFile,
+    /// The working directory of the process.
+    WorkingDirectory,
+}
+
+/// What setting a key does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// It does what the reference documents.
+    Full,
+    /// Accepted and ignored, as the reference ignores it.
+    Ignored,
+    /// Checked for shape only: the feature does not exist yet. A warning lists those that are set.
+    Later,
+}
+
+/// Sections whose unknown keys are accepted, with a warning: the reference takes anything there.
+pub const OPEN_SECTIONS: [&str; 2] = ["Consensus", "General.BCCSP.PKCS11"];
+
+/// Keys and sections of earlier versions: refused like unknown ones, with what to do instead.
+pub const REMOVED: [(&str, &str); 6] = [
+    ("Kafka", "Kafka ordering is gone since v3; delete the section"),
+    ("RAMLedger", "the ledger is always on disk; delete the section"),
+    (
+        "General.LedgerType",
+        "the ledger is always on disk; delete the key",
+    ),
+    (
+        "General.LogLevel",
+        "set FABRIC_LOGGING_SPEC in the environment instead",
+    ),
+    (
+        "General.GenesisProfile",
+        "channels are joined through the admin API; delete the key",
+    ),
+    (
+        "General.SystemChannel",
+        "there is no system channel since v3; delete the key",
+    ),
+];
+
+const fn key(path: &'static str, kind: Kind, default: &'static str) -> Key {
+    Key {
+        path,
+        kind,
+        default,
+        zero_is_default: false,
+        effect: Effect::Full,
+    }
+}
+
+const fn later(path: &'static str, kind: Kind, default: &'static str) -> Key {
+    Key {
+        effect: Effect::Later,
+        ..key(path, kind, default)
+    }
+}
+
+const fn ignored(path: &'static str, kind: Kind) -> Key {
+    Key {
+        effect: Effect::Ignored,
+        ..key(path, kind, "")
+    }
+}
+
+const fn or_zero(key: Key) -> Key {
+    Key {
+        zero_is_default: true,
+        ..key
+    }
+}
+
+const FILE: Kind = Kind::Path(Base::ConfigFile);
+const FILES: Kind = Kind::Paths(Base::ConfigFile);
+const CWD_FILE: Kind = Kind::Path(Base::WorkingDirectory);
+const CWD_FILES: Kind = Kind::Paths(Base::WorkingDirectory);
+
+/// Every key, in the order of the reference's sample file.
+pub const KEYS: &[Key] = &[
+    key("General.ListenAddress", Kind::Text, "127.0.0.1"),
+    or_zero(key("General.ListenPort", Kind::Port, "7050")),
+    key("General.TLS.Enabled", Kind::Flag, "false"),
+    key("General.TLS.PrivateKey", FILE, ""),
+    key("General.TLS.Certificate", FILE, ""),
+    key("General.TLS.RootCAs", FILES, ""),
+    key("General.TLS.ClientAuthRequired", Kind::Flag, "false"),
+    key("General.TLS.ClientRootCAs", FILES, ""),
+    key("General.TLS.TLSHandshakeTimeShift", Kind::Duration, "0s"),
+    or_zero(later(
+        "General.Keepalive.ServerMinInterval",
+        Kind::Duration,
+        "60s",
+    )),
+    or_zero(key("General.Keepalive.ServerInterval", Kind::Duration, "2h")),
+    or_zero(key("General.Keepalive.ServerTimeout", Kind::Duration, "20s")),
+    later("General.Backoff.BaseDelay", Kind::Duration, "0s"),
+    later("General.Backoff.Multiplier", Kind::Decimal, "0"),
+    later("General.Backoff.MaxDelay", Kind::Duration, "0s"),
+    or_zero(key("General.ConnectionTimeout", Kind::Duration, "5s")),
+    or_zero(key("General.MaxRecvMsgSize", Kind::Size, "104857600")),
+    or_zero(key("General.MaxSendMsgSize", Kind::Size, "104857600")),
+    later("General.Throttling.Rate", Kind::Count, "0"),
+    or_zero(later(
+        "General.Throttling.InactivityTimeout",
+        Kind::Duration,
+        "5s",
+    )),
+    key(
+        "General.Broadcast.Acknowledge",
+        Kind::Choice(&["accepted", "committed"]),
+        "accepted",
+    ),
+    later("General.Cluster.SendBufferSize", Kind::Count, "100"),
+    later("General.Cluster.ClientCertificate", FILE, ""),
+    later("General.Cluster.ClientPrivateKey", FILE, ""),
+    later("General.Cluster.ListenPort", Kind::Port, "0"),
+    later("General.Cluster.ListenAddress", Kind::Text, ""),
+    later("General.Cluster.ServerCertificate", CWD_FILE, ""),
+    later("General.Cluster.ServerPrivateKey", CWD_FILE, ""),
+    later("General.Cluster.RootCAs", FILES, ""),
+    or_zero(later("General.Cluster.DialTimeout", Kind::Duration, "5s")),
+    or_zero(later("General.Cluster.RPCTimeout", Kind::Duration, "7s")),
+    or_zero(later(
+        "General.Cluster.ReplicationBufferSize",
+        Kind::Size,
+        "20971520",
+    )),
+    or_zero(later(
+        "General.Cluster.ReplicationPullTimeout",
+        Kind::Duration,
+        "5s",
+    )),
+    or_zero(later(
+        "General.Cluster.ReplicationRetryTimeout",
+        Kind::Duration,
+        "5s",
+    )),
+    or_zero(later("General.Cluster.ReplicationMaxRetries", Kind::Count, "12")),
+    ignored(
+        "General.Cluster.ReplicationBackgroundRefreshInterval",
+        Kind::Duration,
+    ),
+    later(
+        "General.Cluster.ReplicationPolicy",
+        Kind::Choice(&["consensus", "simple"]),
+        "consensus",
+    ),
+    or_zero(later(
+        "General.Cluster.CertExpirationWarningThreshold",
+        Kind::Duration,
+        "168h",
+    )),
+    later("General.Cluster.TLSHandshakeTimeShift", Kind::Duration, "0s"),
+    key("General.BootstrapMethod", Kind::Text, "none"),
+    ignored("General.BootstrapFile", FILE),
+    ignored("General.GenesisMethod", Kind::Text),
+    ignored("General.GenesisFile", FILE),
+    key("General.LocalMSPDir", FILE, "msp"),
+    key("General.LocalMSPID", Kind::Text, "SampleOrg"),
+    later("General.Profile.Enabled", Kind::Flag, "false"),
+    later("General.Profile.Address", Kind::Text, "0.0.0.0:6060"),
+    key("General.BCCSP.Default", Kind::Choice(&["SW", "PKCS11"]), "SW"),
+    key("General.BCCSP.SW.Hash", Kind::Choice(&["SHA2", "SHA3"]), "SHA2"),
+    or_zero(key("General.BCCSP.SW.Security", Kind::Count, "256")),
+    key("General.BCCSP.SW.FileKeyStore.KeyStore", CWD_FILE, ""),
+    later("General.BCCSP.PKCS11.Library", CWD_FILE, ""),
+    later("General.BCCSP.PKCS11.Label", Kind::Text, ""),
+    later("General.BCCSP.PKCS11.Pin", Kind::Secret, ""),
+    later("General.BCCSP.PKCS11.Hash", Kind::Text, ""),
+    later("General.BCCSP.PKCS11.Security", Kind::Count, "0"),
+    later("General.BCCSP.PKCS11.Immutable", Kind::Flag, "false"),
+    later("General.BCCSP.PKCS11.AltID", Kind::Text, ""),
+    later("General.BCCSP.PKCS11.FileKeyStore.KeyStore", CWD_FILE, ""),
+    or_zero(key("General.Authentication.TimeWindow", Kind::Duration, "15m")),
+    key("General.Authentication.NoExpirationChecks", Kind::Flag, "false"),
+    key("FileLedger.Location", FILE, ""),
+    ignored("FileLedger.Prefix", Kind::Text),
+    later("Debug.BroadcastTraceDir", CWD_FILE, ""),
+    later("Debug.DeliverTraceDir", CWD_FILE, ""),
+    later("Operations.ListenAddress", Kind::Text, "127.0.0.1:8443"),
+    later("Operations.TLS.Enabled", Kind::Flag, "false"),
+    later("Operations.TLS.PrivateKey", CWD_FILE, ""),
+    later("Operations.TLS.Certificate", CWD_FILE, ""),
+    later("Operations.TLS.RootCAs", CWD_FILES, ""),
+    later("Operations.TLS.ClientAuthRequired", Kind::Flag, "false"),
+    later("Operations.TLS.ClientRootCAs", CWD_FILES, ""),
+    later("Operations.TLS.TLSHandshakeTimeShift", Kind::Duration, "0s"),
+    later(
+        "Metrics.Provider",
+        Kind::Choice(&["disabled", "prometheus", "statsd"]),
+        "disabled",
+    ),
+    later("Metrics.Statsd.Network", Kind::Choice(&["udp", "tcp"]), "udp"),
+    later("Metrics.Statsd.Address", Kind::Text, "127.0.0.1:8125"),
+    later("Metrics.Statsd.WriteInterval", Kind::Duration, "30s"),
+    later("Metrics.Statsd.Prefix", Kind::Text, ""),
+    key("Admin.ListenAddress", Kind::Text, "127.0.0.1:9443"),
+    key("Admin.TLS.Enabled", Kind::Flag, "false"),
+    key("Admin.TLS.PrivateKey", CWD_FILE, ""),
+    key("Admin.TLS.Certificate", CWD_FILE, ""),
+    key("Admin.TLS.RootCAs", CWD_FILES, ""),
+    key("Admin.TLS.ClientAuthRequired", Kind::Flag, "false"),
+    key("Admin.TLS.ClientRootCAs", CWD_FILES, ""),
+    key("Admin.TLS.TLSHandshakeTimeShift", Kind::Duration, "0s"),
+    ignored("ChannelParticipation.Enabled", Kind::Flag),
+    or_zero(key("ChannelParticipation.MaxRequestBodySize", Kind::Size, "1 MB")),
+    later("Consensus.WALDir", CWD_FILE, ""),
+    later("Consensus.SnapDir", CWD_FILE, ""),
+    later("Consensus.EvictionSuspicion", Kind::Duration, "10m"),
+    later("Consensus.TickIntervalOverride", Kind::Duration, ""),
+];
+
+impl Key {
+    /// The environment variable that overrides it.
+    pub fn variable(&self) -> String {
+        format!("ORDERER_{}", self.path.replace('.', "_").to_ascii_uppercase())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::super::kind;
+    use super::*;
+
+    #[test]
+    fn every_default_is_a_value_of_its_kind() {
+        for key in KEYS.iter().filter(|key| !key.default.is_empty()) {
+            assert!(kind::parse(key.kind, key.default).is_ok(), "{}", key.path);
+        }
+    }
+
+    #[test]
+    fn no_two_keys_share_a_path_or_a_variable() {
+        let paths: BTreeSet<String> = KEYS.iter().map(|key| key.path.to_lowercase()).collect();
+        let variables: BTreeSet<String> = KEYS.iter().map(Key::variable).collect();
+        assert_eq!(paths.len(), KEYS.len());
+        assert_eq!(variables.len(), KEYS.len());
+    }
+}

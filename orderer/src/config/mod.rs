@@ -1,0 +1,252 @@
+//! `orderer.yaml` and `ORDERER_*` into one checked [`Config`].
+//!
+//! ```text
+//! locate ──► file (YAML, line numbers) ─┐
+//!                                       ├─► values (typed, by the table in `keys`) ──► assemble ──► Config
+//! environment (ORDERER_*, *_FILE) ──────┘
+//! ```
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`keys`] | the table of every key: path, kind, default, whether it has an effect yet |
+//! | [`locate`] | where the file is searched |
+//! | [`file`] | YAML into (path, line, raw value) |
+//! | [`values`] | file and environment merged, typed by the table; unknown keys |
+//! | [`kind`] | one raw text into one typed value: Go durations, sizes, lists |
+//! | [`assemble`] | typed values into [`Config`]; relations between keys |
+//!
+//! Names, defaults and the meaning of empty values are the reference's (`docs/spec/behaviour.md` §10.1, §10.2,
+//! `docs/spec/dropin.md` §1.1). Better than the reference on purpose: an environment variable works whether or
+//! not its section is in the file; admin and operations listen on loopback when no address is given; a REST
+//! body may have 1 MiB when no limit is given; a mistyped key is named with its line and the key that was
+//! probably meant.
+//!
+//! Nothing here opens the files that the keys name, except the `{File: path}` and `_FILE` forms, whose content
+//! *is* the value.
+
+mod assemble;
+mod error;
+mod file;
+pub mod keys;
+mod kind;
+mod locate;
+mod values;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+pub use error::{ConfigError, Problem};
+pub use kind::go_duration;
+pub use locate::locate;
+
+/// The environment, as far as the configuration is concerned: name to value.
+pub type Environment = BTreeMap<String, String>;
+
+/// Everything the process reads from `orderer.yaml` and `ORDERER_*`, checked.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    /// The file the settings were read from.
+    pub file: PathBuf,
+    /// Section `General`.
+    pub general: General,
+    /// Section `FileLedger`.
+    pub ledger: FileLedger,
+    /// Section `Admin`.
+    pub admin: Admin,
+    /// Section `ChannelParticipation`.
+    pub participation: ChannelParticipation,
+    /// `Key = value` lines of the whole table, in its order, without secrets.
+    pub effective: Vec<String>,
+    /// What the operator should know: keys without effect, TLS that is off.
+    pub warnings: Vec<String>,
+}
+
+/// Section `General`: the client-facing listener and the node's identity.
+#[derive(Clone, Debug, PartialEq)]
+pub struct General {
+    /// Where Broadcast and Deliver are served. Default `127.0.0.1:7050`.
+    pub listen: Listen,
+    /// TLS of that listener; none: plain.
+    pub tls: Option<ServerTls>,
+    /// HTTP/2 pings of that listener.
+    pub keepalive: Keepalive,
+    /// Bound on a TLS handshake. Default 5 s.
+    pub connection_timeout: Duration,
+    /// Largest gRPC message taken, in bytes. Default 100 MiB.
+    pub recv_bytes_max: usize,
+    /// Largest gRPC message sent, in bytes. Default 100 MiB.
+    pub send_bytes_max: usize,
+    /// Folder with this node's certificate and key. Default `msp` beside the file.
+    pub local_msp_dir: PathBuf,
+    /// Its organisation. Default `SampleOrg`.
+    pub local_msp_id: String,
+    /// Where and how the signing key is held.
+    pub bccsp: Bccsp,
+    /// Checks on the age of requests and identities.
+    pub authentication: Authentication,
+    /// What SUCCESS means to a Broadcast client. Default [`Acknowledge::Accepted`].
+    pub acknowledge: Acknowledge,
+}
+
+/// Host and port to listen on. An empty host means every interface.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listen {
+    /// Name or address; empty: every interface.
+    pub host: String,
+    /// TCP port; 0: one the system picks.
+    pub port: u16,
+}
+
+/// TLS of one listener: where its files are, and what it asks of clients.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerTls {
+    /// PEM file with the private key (PKCS#8, SEC1 or PKCS#1).
+    pub private_key: PathBuf,
+    /// PEM file with the certificate, intermediates after it.
+    pub certificate: PathBuf,
+    /// PEM files that this node trusts as a client of others.
+    pub root_cas: Vec<PathBuf>,
+    /// Whether a client without a verified certificate is turned away in the handshake.
+    pub client_auth_required: bool,
+    /// PEM files of the authorities a client certificate is verified against.
+    pub client_root_cas: Vec<PathBuf>,
+    /// How far handshakes look back in time; revives expired certificates. Default 0.
+    pub handshake_time_shift: Duration,
+}
+
+/// HTTP/2 keepalive of the client-facing listener.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Keepalive {
+    /// Clients should not ping more often than this. Default 60 s.
+    pub server_interval_min: Duration,
+    /// The server pings an idle connection after this. Default 2 h.
+    pub server_interval: Duration,
+    /// And closes it when no answer comes within this. Default 20 s.
+    pub server_timeout: Duration,
+}
+
+/// Software key store (`General.BCCSP` with `Default: SW`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bccsp {
+    /// `SHA2` or `SHA3`.
+    pub hash: String,
+    /// 256 or 384.
+    pub security_bits: u32,
+    /// Folder with private keys; none: `<LocalMSPDir>/keystore`.
+    pub key_store: Option<PathBuf>,
+}
+
+/// Checks on the age of requests and identities.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Authentication {
+    /// How far a Deliver request's timestamp may be from ours. Default 15 min.
+    pub time_window: Duration,
+    /// Accept expired enrolment certificates, to repair a channel. Default false.
+    pub no_expiration_checks: bool,
+}
+
+/// When Broadcast answers SUCCESS; also the default of each stream (metadata `x-acknowledge` overrides it).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Acknowledge {
+    /// Once the envelope is taken for ordering: what the reference does.
+    #[default]
+    Accepted,
+    /// Once its block is durable on this node and committed by the quorum.
+    Committed,
+}
+
+/// Section `FileLedger`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileLedger {
+    /// Data folder; made at start, parents included.
+    pub location: PathBuf,
+}
+
+/// Section `Admin`: the listener of the channel participation API.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Admin {
+    /// Default `127.0.0.1:9443`.
+    pub listen: Listen,
+    /// With TLS a verified client certificate is always required; none: plain and open to whoever reaches it.
+    pub tls: Option<ServerTls>,
+}
+
+/// Section `ChannelParticipation`. The API is always on, whatever `Enabled` says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChannelParticipation {
+    /// Largest REST request body, in bytes. Default 1 MiB.
+    pub request_body_bytes_max: usize,
+}
+
+impl Config {
+    /// Finds the file by `FABRIC_CFG_PATH` and reads it with this process's environment over it.
+    pub fn load() -> Result<Self, ConfigError> {
+        let environment: Environment = std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+            .collect();
+        let file = locate(&environment)?;
+        Self::read(&file, &environment)
+    }
+
+    /// Reads `file`, lays the `ORDERER_*` variables of `environment` over it, and checks everything.
+    pub fn read(file: &Path, environment: &Environment) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(file).map_err(|source| ConfigError::Unreadable {
+            file: file.to_owned(),
+            source,
+        })?;
+        Self::parse(file, &text, environment)
+    }
+
+    /// As [`read`](Self::read), with the file's text already at hand. `file` names it in messages and is where
+    /// relative paths start from.
+    pub fn parse(file: &Path, text: &str, environment: &Environment) -> Result<Self, ConfigError> {
+        let settings = file::settings(file, text)?;
+        let values =
+            values::resolve(file, settings, environment).map_err(|problems| ConfigError::Invalid {
+                file: file.to_owned(),
+                problems,
+            })?;
+        assemble::config(file, &values).map_err(|problems| ConfigError::Invalid {
+            file: file.to_owned(),
+            problems,
+        })
+    }
+}
+
+impl Listen {
+    /// Splits `host:port`; `[::1]:7050` and `:7050` (every interface) are fine.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (host, port) = text.rsplit_once(':')?;
+        let bare = host
+            .strip_prefix('[')
+            .map_or(Some(host), |rest| rest.strip_suffix(']'))?;
+        if bare.contains(':') && bare.len() == host.len() {
+            return None; // an IPv6 address needs its brackets, else the port is a guess
+        }
+        Some(Self {
+            host: bare.to_owned(),
+            port: port.parse().ok()?,
+        })
+    }
+
+    /// Host and port as the system's resolver takes them.
+    pub fn target(&self) -> (&str, u16) {
+        let host = if self.host.is_empty() { "::" } else { &self.host };
+        (host, self.port)
+    }
+}
+
+impl fmt::Display for Listen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.host.contains(':') {
+            write!(f, "[{}]:{}", self.host, self.port)
+        } else {
+            write!(f, "{}:{}", self.host, self.port)
+        }
+    }
+}

@@ -1,0 +1,496 @@
+//! Whole files in, configuration or messages out.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::*;
+
+const FILE: &str = "/etc/node/orderer.yaml";
+
+fn parse(text: &str) -> Result<Config, ConfigError> {
+    parse_with(text, &[])
+}
+
+fn parse_with(text: &str, variables: &[(&str, &str)]) -> Result<Config, ConfigError> {
+    Config::parse(Path::new(FILE), text, &environment(variables))
+}
+
+fn environment(variables: &[(&str, &str)]) -> Environment {
+    let owned = variables
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    BTreeMap::from_iter(owned)
+}
+
+fn good(text: &str) -> Config {
+    parse(text).expect("a good file")
+}
+
+fn refusal(text: &str) -> String {
+    parse(text).expect_err("a bad file").to_string()
+}
+
+const TLS: &str = "
+General:
+  TLS: {Enabled: true, PrivateKey: tls/server.key, Certificate: tls/server.crt}
+";
+
+#[test]
+fn an_empty_file_gives_the_defaults() {
+    for text in ["", "---\n", "General:\n", "General: {}\nAdmin: null\nDebug: ~\n"] {
+        let config = good(text);
+        assert_eq!(config.general.listen.to_string(), "127.0.0.1:7050", "{text:?}");
+        assert_eq!(config.admin.listen.to_string(), "127.0.0.1:9443");
+        assert_eq!(config.general.tls, None);
+        assert_eq!(config.general.connection_timeout, Duration::from_secs(5));
+        assert_eq!(config.general.recv_bytes_max, 100 << 20);
+        assert_eq!(config.general.local_msp_dir, PathBuf::from("/etc/node/msp"));
+        assert_eq!(config.general.local_msp_id, "SampleOrg");
+        assert_eq!(config.general.authentication.time_window, Duration::from_mins(15));
+        assert_eq!(config.general.keepalive.server_interval, Duration::from_hours(2));
+        assert_eq!(config.general.acknowledge, Acknowledge::Accepted);
+        assert_eq!(config.participation.request_body_bytes_max, 1 << 20);
+        assert_eq!(config.ledger.location, PathBuf::from("/etc/node"));
+    }
+}
+
+/// A file as the reference's network generator writes it (`docs/spec/dropin.md` §1.1).
+const GENERATED: &str = r#"
+General:
+  ListenAddress: 127.0.0.1
+  ListenPort: 20010
+  TLS:
+    Enabled: true
+    PrivateKey: /net/crypto/orderer/tls/server.key
+    Certificate: /net/crypto/orderer/tls/server.crt
+    RootCAs:
+    -  /net/crypto/orderer/tls/ca.crt
+    ClientAuthRequired: false
+    ClientRootCAs:
+  Cluster:
+    ClientCertificate: /net/crypto/orderer/tls/server.crt
+    ClientPrivateKey: /net/crypto/orderer/tls/server.key
+    ServerCertificate: /net/crypto/orderer/tls/server.crt
+    ServerPrivateKey: /net/crypto/orderer/tls/server.key
+    DialTimeout: 5s
+    RPCTimeout: 7s
+    ReplicationBufferSize: 20971520
+    ReplicationPullTimeout: 5s
+    ReplicationRetryTimeout: 5s
+    ReplicationPolicy:
+    ListenAddress: 127.0.0.1
+    ListenPort: 20011
+  Keepalive:
+    ServerMinInterval: 60s
+    ServerInterval: 7200s
+    ServerTimeout: 20s
+  Backoff:
+    BaseDelay: 1s
+    Multiplier: 1.6
+    MaxDelay: 2m0s
+  Throttling:
+    Rate: 0
+  BootstrapMethod: "none"
+  LocalMSPDir: /net/crypto/orderer/msp
+  LocalMSPID: OrdererMSP
+  Profile:
+    Enabled: false
+    Address: 127.0.0.1:20013
+  BCCSP:
+    Default: SW
+    SW:
+      Hash: SHA2
+      Security: 256
+      FileKeyStore:
+        KeyStore:
+  Authentication:
+    TimeWindow: 15m0s
+FileLedger:
+  Location: /net/orderer/system
+Debug:
+  BroadcastTraceDir:
+  DeliverTraceDir: null
+Consensus:
+  WALDir: /net/orderer/etcdraft/wal
+  SnapDir: "/net/orderer/etcdraft/snapshot"
+  EvictionSuspicion: 5s
+  TickIntervalOverride: 642ms
+Operations:
+  ListenAddress: 127.0.0.1:20012
+  TLS:
+    Enabled: false
+Admin:
+  ListenAddress: 127.0.0.1:20014
+  TLS:
+    Enabled: true
+    PrivateKey: /net/crypto/orderer/tls/server.key
+    Certificate: /net/crypto/orderer/tls/server.crt
+    RootCAs:
+    -  /net/crypto/orderer/tls/ca.crt
+    ClientAuthRequired: true
+    ClientRootCAs:
+    -  /net/crypto/orderer/tls/ca.crt
+Metrics:
+  Provider: disabled
+  Statsd:
+    Network: udp
+    Address: 127.0.0.1:8125
+    WriteInterval: 30s
+    Prefix: orderer
+ChannelParticipation:
+  Enabled: true
+  MaxRequestBodySize: 1 MB
+"#;
+
+#[test]
+fn a_generated_file_is_taken_as_it_is() {
+    let config = good(GENERATED);
+    let tls = config.general.tls.expect("TLS is enabled");
+    assert_eq!(config.general.listen.to_string(), "127.0.0.1:20010");
+    assert_eq!(
+        tls.private_key,
+        PathBuf::from("/net/crypto/orderer/tls/server.key")
+    );
+    assert_eq!(tls.root_cas, [PathBuf::from("/net/crypto/orderer/tls/ca.crt")]);
+    assert!(tls.client_root_cas.is_empty());
+    assert_eq!(config.general.bccsp.key_store, None);
+    assert_eq!(config.ledger.location, PathBuf::from("/net/orderer/system"));
+    let admin = config.admin.tls.expect("TLS is enabled");
+    assert!(admin.client_auth_required);
+    assert_eq!(config.participation.request_body_bytes_max, 1 << 20);
+}
+
+#[test]
+fn one_warning_lists_the_keys_that_have_no_effect_yet() {
+    let config = good(GENERATED);
+    assert_eq!(config.warnings.len(), 1, "{:?}", config.warnings);
+    let warning = &config.warnings[0];
+    assert!(
+        warning.starts_with("these keys are set but have no effect yet: "),
+        "{warning}"
+    );
+    for key in [
+        "General.Cluster.ListenPort",
+        "Consensus.WALDir",
+        "Operations.ListenAddress",
+    ] {
+        assert!(warning.contains(key), "{key} in {warning}");
+    }
+    for key in [
+        "General.Throttling.Rate",
+        "Metrics.Provider",
+        "General.Cluster.DialTimeout",
+    ] {
+        assert!(!warning.contains(key), "{key} is as by default, in {warning}");
+    }
+}
+
+#[test]
+fn keys_and_sections_are_found_in_any_case() {
+    let config =
+        good("GENERAL:\n  listenport: 1234\n  tls: {enabled: 'false'}\nfileledger: {LOCATION: /data}\n");
+    assert_eq!(config.general.listen.port, 1234);
+    assert_eq!(config.ledger.location, PathBuf::from("/data"));
+}
+
+#[test]
+fn numbers_durations_and_lists_may_be_text() {
+    let config = good(
+        "General:
+  ListenPort: \"7051\"
+  ConnectionTimeout: '1m0s'
+  MaxRecvMsgSize: 64k
+  TLS: {Enabled: TRUE, PrivateKey: k, Certificate: c, ClientRootCAs: '[a.pem, /b.pem]', RootCAs: one.pem}
+",
+    );
+    let tls = config.general.tls.expect("TLS is enabled");
+    assert_eq!(config.general.listen.port, 7051);
+    assert_eq!(config.general.connection_timeout, Duration::from_mins(1));
+    assert_eq!(config.general.recv_bytes_max, 65_536);
+    assert_eq!(
+        tls.client_root_cas,
+        [PathBuf::from("/etc/node/a.pem"), PathBuf::from("/b.pem")]
+    );
+    assert_eq!(tls.root_cas, [PathBuf::from("/etc/node/one.pem")]);
+}
+
+#[test]
+fn a_zero_means_the_default_where_the_reference_says_so() {
+    let config = good("General: {ListenPort: 0, ConnectionTimeout: 0s, Keepalive: {ServerTimeout: 0}}");
+    assert_eq!(config.general.listen.port, 7050);
+    assert_eq!(config.general.connection_timeout, Duration::from_secs(5));
+    assert_eq!(config.general.keepalive.server_timeout, Duration::from_secs(20));
+}
+
+#[test]
+fn relative_paths_start_at_the_file_or_at_the_working_directory() {
+    let config = good(
+        "General:
+  LocalMSPDir: crypto/msp
+  TLS: {Enabled: true, PrivateKey: tls/server.key, Certificate: tls/server.crt}
+  BCCSP: {SW: {FileKeyStore: {KeyStore: keys}}}
+FileLedger: {Location: data}
+Admin:
+  TLS: {Enabled: true, PrivateKey: k, Certificate: c, ClientAuthRequired: true, ClientRootCAs: [ca]}
+",
+    );
+    let tls = config.general.tls.expect("TLS is enabled");
+    assert_eq!(tls.private_key, PathBuf::from("/etc/node/tls/server.key"));
+    assert_eq!(
+        config.general.local_msp_dir,
+        PathBuf::from("/etc/node/crypto/msp")
+    );
+    assert_eq!(config.ledger.location, PathBuf::from("/etc/node/data"));
+    assert_eq!(config.general.bccsp.key_store, Some(PathBuf::from("keys")));
+    let admin = config.admin.tls.expect("TLS is enabled");
+    assert_eq!(admin.private_key, PathBuf::from("k"));
+}
+
+#[test]
+fn a_variable_overrides_the_file() {
+    let variables = [
+        ("ORDERER_GENERAL_LISTENPORT", "8000"),
+        ("ORDERER_GENERAL_LISTENADDRESS", ""),
+        ("ORDERER_GENERAL_TLS_CLIENTROOTCAS", "[/a, /b]"),
+        ("ORDERER_GENERAL_TLS_CLIENTAUTHREQUIRED", "true"),
+    ];
+    let config = parse_with(
+        "General: {ListenPort: 7000, ListenAddress: localhost, TLS: {Enabled: true, PrivateKey: k, Certificate: c}}",
+        &variables,
+    )
+    .expect("a good file");
+    let tls = config.general.tls.expect("TLS is enabled");
+    assert_eq!(config.general.listen.to_string(), "localhost:8000");
+    assert_eq!(tls.client_root_cas, [PathBuf::from("/a"), PathBuf::from("/b")]);
+    assert!(tls.client_auth_required);
+}
+
+#[test]
+fn a_variable_works_without_its_section_in_the_file() {
+    let variables = [
+        ("ORDERER_GENERAL_AUTHENTICATION_NOEXPIRATIONCHECKS", "true"),
+        ("ORDERER_GENERAL_BROADCAST_ACKNOWLEDGE", "committed"),
+        ("ORDERER_GENERAL_THROTTLING_RATE", "500"),
+        ("ORDERER_ADMIN_LISTENADDRESS", "0.0.0.0:7053"),
+        ("ORDERER_CHANNELPARTICIPATION_ENABLED", "true"),
+    ];
+    let config = parse_with("", &variables).expect("a good file");
+    assert!(config.general.authentication.no_expiration_checks);
+    assert_eq!(config.general.acknowledge, Acknowledge::Committed);
+    assert_eq!(config.admin.listen.to_string(), "0.0.0.0:7053");
+    assert!(
+        config
+            .warnings
+            .iter()
+            .any(|warning| warning.contains("General.Throttling.Rate"))
+    );
+}
+
+#[test]
+fn a_value_may_come_from_a_file() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("orderer.yaml");
+    std::fs::write(folder.path().join("id"), "Org7MSP\n").expect("written");
+    std::fs::write(folder.path().join("key.pem"), "-----BEGIN PRIVATE KEY-----\n").expect("written");
+    let id = folder.path().join("id").display().to_string();
+    let from_section = "General: {LocalMSPID: {File: id}, TLS: {PrivateKey: {file: key.pem}, Certificate: c, Enabled: true}}";
+    let config = Config::parse(&file, from_section, &environment(&[])).expect("a good file");
+    assert_eq!(config.general.local_msp_id, "Org7MSP");
+    let tls = config.general.tls.expect("TLS is enabled");
+    assert_eq!(tls.private_key, folder.path().join("key.pem"));
+
+    let variable = environment(&[("ORDERER_GENERAL_LOCALMSPID_FILE", &id)]);
+    let config = Config::parse(&file, "", &variable).expect("a good file");
+    assert_eq!(config.general.local_msp_id, "Org7MSP");
+    let config = Config::parse(&file, "General: {LocalMSPID: Written}", &variable).expect("a good file");
+    assert_eq!(
+        config.general.local_msp_id, "Written",
+        "the _FILE form is for absent keys"
+    );
+}
+
+#[test]
+fn an_unknown_key_is_named_with_its_line_and_the_key_that_was_meant() {
+    assert_eq!(
+        refusal("General:\n  ListenAdress: 0.0.0.0\n"),
+        "/etc/node/orderer.yaml:2: unknown key General.ListenAdress; did you mean General.ListenAddress?"
+    );
+    assert_eq!(
+        refusal("Generel:\n  ListenPort: 1\n  Cluster:\n    Nothing: 2\n"),
+        "/etc/node/orderer.yaml:1: unknown key Generel; did you mean General?"
+    );
+    assert_eq!(
+        refusal("General:\n  Location: /data\n"),
+        "/etc/node/orderer.yaml:2: unknown key General.Location; did you mean FileLedger.Location?"
+    );
+    assert_eq!(
+        refusal("Zebra: 1\n"),
+        "/etc/node/orderer.yaml:1: unknown key Zebra"
+    );
+}
+
+#[test]
+fn keys_of_earlier_versions_are_refused_with_advice() {
+    let text = refusal("General:\n  LedgerType: file\nKafka:\n  Verbose: true\n");
+    assert_eq!(
+        text,
+        "/etc/node/orderer.yaml:2: General.LedgerType is no key any more: the ledger is always on disk; delete the \
+         key\n/etc/node/orderer.yaml:3: Kafka is no key any more: Kafka ordering is gone since v3; delete the section"
+    );
+}
+
+#[test]
+fn unknown_consensus_keys_are_accepted_with_a_warning() {
+    let config = good("Consensus: {Whatever: 1, Deep: {Er: 2}}");
+    assert!(
+        config
+            .warnings
+            .iter()
+            .any(|warning| warning.contains("unknown: Consensus.Whatever, Consensus.Deep"))
+    );
+}
+
+#[test]
+fn everything_that_is_wrong_is_told_at_once() {
+    let error = parse_with(
+        "General:\n  ListenPort: seven\n  TLS:\n    Enabled: maybe\n  Keepalive: 5\nAdmin:\n  ListenAddress: nowhere\n",
+        &[("ORDERER_GENERAL_CONNECTIONTIMEOUT", "5")],
+    )
+    .expect_err("a bad file");
+    let text = error.to_string();
+    for part in [
+        "orderer.yaml:2: General.ListenPort: 'seven' is no port number (0 to 65535)",
+        "orderer.yaml:4: General.TLS.Enabled: 'maybe' is neither true nor false",
+        "orderer.yaml:5: General.Keepalive is a section, but a value stands there",
+        "environment variable ORDERER_GENERAL_CONNECTIONTIMEOUT: General.ConnectionTimeout: '5' is no duration",
+    ] {
+        assert!(text.contains(part), "{part}\nin\n{text}");
+    }
+}
+
+#[test]
+fn a_key_twice_in_different_case_is_refused() {
+    let text = refusal("General:\n  ListenPort: 1\n  listenport: 2\n");
+    assert_eq!(
+        text,
+        "/etc/node/orderer.yaml:3: General.listenport is set a second time (first in line 2)"
+    );
+}
+
+#[test]
+fn broken_yaml_is_named_with_its_line() {
+    for (text, line) in [
+        ("General:\n  ListenPort: [1\n", 3),
+        ("General:\n  A: 1\n  A: 2\n", 3),
+        ("- a\n- b\n", 1),
+        ("General: {}\n---\nAdmin: {}\n", 3),
+    ] {
+        match parse(text) {
+            Err(ConfigError::Yaml { line: found, .. }) => assert_eq!(found, line, "{text:?}"),
+            other => panic!("{text:?} gave {other:?}"),
+        }
+    }
+}
+
+#[test]
+fn relations_between_keys_are_checked() {
+    for (text, part) in [
+        (
+            "Admin: {TLS: {Enabled: true, PrivateKey: k, Certificate: c}}",
+            "Admin.TLS.ClientAuthRequired must be true",
+        ),
+        (
+            "General: {TLS: {Enabled: true}}",
+            "General.TLS.PrivateKey is not set",
+        ),
+        ("General: {BootstrapMethod: file}", "only 'none' exists since v3"),
+        ("General: {BCCSP: {Default: PKCS11}}", "not supported yet"),
+        ("General: {BCCSP: {SW: {Security: 512}}}", "256 and 384 exist"),
+        (
+            "General: {ListenAddress: '0.0.0.0:7050'}",
+            "the port belongs into General.ListenPort",
+        ),
+        ("Admin: {ListenAddress: localhost}", "HOST:PORT is expected"),
+    ] {
+        let told = refusal(text);
+        assert!(told.contains(part), "{part}\nin\n{told}");
+    }
+}
+
+#[test]
+fn plain_listening_is_allowed_with_a_warning() {
+    assert!(
+        good("")
+            .warnings
+            .iter()
+            .any(|warning| warning.contains("without TLS"))
+    );
+    assert!(
+        !good(TLS)
+            .warnings
+            .iter()
+            .any(|warning| warning.contains("without TLS"))
+    );
+}
+
+#[test]
+fn the_effective_configuration_is_listed_without_secrets() {
+    let config = good("General: {ListenPort: 27051, BCCSP: {PKCS11: {Pin: 98765432, Label: hsm}}}");
+    let lines = config.effective.join("\n");
+    for line in [
+        "General.ListenAddress = \"127.0.0.1\"",
+        "General.ListenPort = 27051",
+        "General.TLS.Enabled = false",
+        "General.Keepalive.ServerInterval = 2h0m0s",
+        "General.BCCSP.PKCS11.Pin = (secret)",
+        "General.BCCSP.PKCS11.Label = \"hsm\"",
+    ] {
+        assert!(
+            config.effective.iter().any(|found| found == line),
+            "{line}\nin\n{lines}"
+        );
+    }
+    assert!(!lines.contains("98765432"));
+}
+
+#[test]
+fn addresses_are_split_at_the_port() {
+    for (text, host, port, shown) in [
+        ("127.0.0.1:9443", "127.0.0.1", 9443, "127.0.0.1:9443"),
+        (":9443", "", 9443, ":9443"),
+        ("[::1]:0", "::1", 0, "[::1]:0"),
+        ("node.example.com:1", "node.example.com", 1, "node.example.com:1"),
+    ] {
+        let listen = Listen::parse(text).expect(text);
+        assert_eq!((listen.host.as_str(), listen.port), (host, port));
+        assert_eq!(listen.to_string(), shown);
+    }
+    for text in ["", "host", "host:", "host:70000", "::1:80", "[::1:80"] {
+        assert_eq!(Listen::parse(text), None, "{text}");
+    }
+}
+
+#[test]
+fn the_file_is_searched_where_the_variable_says_first() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().display().to_string();
+    let variables = environment(&[("FABRIC_CFG_PATH", &path)]);
+    let error = locate(&variables).expect_err("nothing there").to_string();
+    assert!(
+        error.contains(&path) && error.contains("/etc/hyperledger/fabric"),
+        "{error}"
+    );
+    assert!(error.contains("orderer quickstart"), "{error}");
+
+    std::fs::write(folder.path().join("orderer.yml"), "").expect("written");
+    assert_eq!(
+        locate(&variables).expect("found"),
+        folder.path().join("orderer.yml")
+    );
+    std::fs::write(folder.path().join("orderer.yaml"), "").expect("written");
+    assert_eq!(
+        locate(&variables).expect("found"),
+        folder.path().join("orderer.yaml")
+    );
+}

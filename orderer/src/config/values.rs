@@ -1,0 +1,400 @@
+//! File and environment merged and typed by the table of keys.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::time::Duration;
+
+use super::Environment;
+use super::error::{Origin, Problem};
+use super::file::{Raw, Setting};
+use super::keys::{Base, Effect, KEYS, Key, Kind, OPEN_SECTIONS, REMOVED};
+use super::kind::{self, Value, go_duration};
+
+/// Every key with its value in force.
+#[derive(Debug)]
+pub(super) struct Values {
+    by_path: BTreeMap<&'static str, Resolved>,
+    /// Keys of open sections that nobody knows, as written.
+    pub(super) unknown_accepted: Vec<String>,
+}
+
+/// The value of one key.
+#[derive(Debug)]
+struct Resolved {
+    key: &'static Key,
+    /// None: absent, and the key has no default.
+    value: Option<Value>,
+    origin: Origin,
+}
+
+/// A value before typing.
+struct Written {
+    raw: Raw,
+    origin: Origin,
+}
+
+/// Merges and types everything; all problems come back at once.
+pub(super) fn resolve(
+    file: &Path,
+    settings: Vec<Setting>,
+    environment: &Environment,
+) -> Result<Values, Vec<Problem>> {
+    let folder = file.parent().unwrap_or(Path::new("."));
+    let mut reading = Reading {
+        folder,
+        written: BTreeMap::new(),
+        unknown: BTreeMap::new(),
+        unknown_accepted: Vec::new(),
+        problems: Vec::new(),
+    };
+    for setting in settings {
+        reading.take(setting);
+    }
+    reading.name_the_unknown();
+    let by_path = KEYS
+        .iter()
+        .map(|key| (key.path, reading.resolve(key, environment)))
+        .collect();
+    if reading.problems.is_empty() {
+        Ok(Values {
+            by_path,
+            unknown_accepted: reading.unknown_accepted,
+        })
+    } else {
+        Err(reading.problems)
+    }
+}
+
+/// The merge in progress.
+struct Reading<'a> {
+    folder: &'a Path,
+    /// By lower-case path.
+    written: BTreeMap<String, Written>,
+    /// Lower-case path of what no key matches, with the path as written and its line.
+    unknown: BTreeMap<String, (String, usize)>,
+    unknown_accepted: Vec<String>,
+    problems: Vec<Problem>,
+}
+
+impl Reading<'_> {
+    fn take(&mut self, setting: Setting) {
+        let lower = setting.path.to_lowercase();
+        let is_key = find(&lower).is_some();
+        match (is_key, setting.raw) {
+            (true, Raw::Empty | Raw::Section) => {}
+            (true, raw) => self.write(&setting.path, lower, raw, Origin::Line(setting.line)),
+            (false, Raw::Empty | Raw::Section) if is_section(&lower) => {}
+            (false, _) if is_section(&lower) => {
+                let what = format!("{} is a section, but a value stands there", setting.path);
+                self.problem(Origin::Line(setting.line), what);
+            }
+            (false, raw) => self.other(setting.path, lower, setting.line, raw),
+        }
+    }
+
+    /// A path that is neither key nor section: the `{File: path}` form, a child of an open section, or unknown.
+    fn other(&mut self, path: String, lower: String, line: usize, raw: Raw) {
+        let parent = lower
+            .strip_suffix(".file")
+            .filter(|parent| find(parent).is_some());
+        if let (Some(parent), Raw::Text(named)) = (parent, &raw) {
+            let origin = Origin::Line(line);
+            if let Some(content) = self.content(parent, named, &origin) {
+                self.write(&path, parent.to_owned(), Raw::Text(content), origin);
+            }
+        } else if open_section_of(&lower) {
+            self.unknown_accepted.push(path);
+        } else {
+            self.unknown.insert(lower, (path, line));
+        }
+    }
+
+    fn write(&mut self, path: &str, lower: String, raw: Raw, origin: Origin) {
+        if let Some(Origin::Line(first)) = self.written.get(&lower).map(|before| &before.origin) {
+            let what = format!("{path} is set a second time (first in line {first})");
+            self.problem(origin, what);
+            return;
+        }
+        self.written.insert(lower, Written { raw, origin });
+    }
+
+    /// The trimmed content of a file that stands for a value.
+    ///
+    /// For a key that names a PEM file, a file with PEM in it stands for itself: that is what was meant.
+    fn content(&mut self, key: &str, named: &str, origin: &Origin) -> Option<String> {
+        let path = self.folder.join(named);
+        match std::fs::read_to_string(&path) {
+            Ok(text) if text.trim_start().starts_with("-----BEGIN") && names_files(key) => {
+                Some(path.display().to_string())
+            }
+            Ok(text) => Some(text.trim().to_owned()),
+            Err(error) => {
+                self.problem(origin.clone(), format!("cannot read {}: {error}", path.display()));
+                None
+            }
+        }
+    }
+
+    /// One problem for each unknown key, or for the outermost unknown section around several.
+    fn name_the_unknown(&mut self) {
+        let unknown = std::mem::take(&mut self.unknown);
+        let mut by_line: Vec<_> = unknown
+            .iter()
+            .filter(|(lower, _)| !ancestors(lower).any(|outer| unknown.contains_key(outer)))
+            .collect();
+        by_line.sort_by_key(|(_, (_, line))| *line);
+        for (lower, (path, line)) in by_line {
+            self.problem(Origin::Line(*line), unknown_text(path, lower));
+        }
+    }
+
+    fn resolve(&mut self, key: &'static Key, environment: &Environment) -> Resolved {
+        let written = self.from_environment(key, environment).or_else(|| {
+            let lower = key.path.to_lowercase();
+            self.written
+                .remove(&lower)
+                .or_else(|| self.from_named_file(key, environment))
+        });
+        let absent = Resolved {
+            key,
+            value: default_of(key, self.folder),
+            origin: Origin::Default,
+        };
+        let Some(Written { raw, origin }) = written else {
+            return absent;
+        };
+        match typed(key, raw, self.folder) {
+            Ok(value) if key.zero_is_default && is_zero(&value) => absent,
+            Ok(value) => Resolved {
+                key,
+                value: Some(value),
+                origin,
+            },
+            Err(what) => {
+                self.problem(origin, format!("{}: {what}", key.path));
+                absent
+            }
+        }
+    }
+
+    fn from_environment(&self, key: &Key, environment: &Environment) -> Option<Written> {
+        let variable = key.variable();
+        let text = environment
+            .get(&variable)
+            .map(|text| text.trim())
+            .filter(|text| !text.is_empty())?;
+        Some(Written {
+            raw: Raw::Text(text.to_owned()),
+            origin: Origin::Variable(variable),
+        })
+    }
+
+    /// `ORDERER_…_FILE`, for keys that are set nowhere else.
+    fn from_named_file(&mut self, key: &Key, environment: &Environment) -> Option<Written> {
+        let variable = format!("{}_FILE", key.variable());
+        let named = environment.get(&variable).filter(|text| !text.is_empty())?;
+        let origin = Origin::Variable(variable);
+        let content = self.content(&key.path.to_lowercase(), named, &origin)?;
+        Some(Written {
+            raw: Raw::Text(content),
+            origin,
+        })
+    }
+
+    fn problem(&mut self, origin: Origin, what: String) {
+        self.problems.push(Problem { origin, what });
+    }
+}
+
+fn find(lower: &str) -> Option<&'static Key> {
+    KEYS.iter().find(|key| key.path.eq_ignore_ascii_case(lower))
+}
+
+fn names_files(lower: &str) -> bool {
+    find(lower).is_some_and(|key| matches!(key.kind, Kind::Path(_) | Kind::Paths(_)))
+}
+
+fn is_section(lower: &str) -> bool {
+    sections().contains(lower)
+}
+
+/// Lower-case path of every section.
+fn sections() -> BTreeSet<String> {
+    let mut all = BTreeSet::new();
+    for key in KEYS {
+        let lower = key.path.to_lowercase();
+        all.extend(ancestors(&lower).map(str::to_owned));
+    }
+    all
+}
+
+/// The dotted prefixes of `path`, without `path`.
+fn ancestors(path: &str) -> impl Iterator<Item = &str> {
+    path.match_indices('.').map(|(at, _)| &path[..at])
+}
+
+fn open_section_of(lower: &str) -> bool {
+    OPEN_SECTIONS
+        .iter()
+        .any(|section| ancestors(lower).any(|outer| outer.eq_ignore_ascii_case(section)))
+}
+
+fn unknown_text(path: &str, lower: &str) -> String {
+    let removed = REMOVED.iter().find(|(gone, _)| gone.eq_ignore_ascii_case(lower));
+    if let Some((gone, advice)) = removed {
+        return format!("{gone} is no key any more: {advice}");
+    }
+    match nearest(lower) {
+        Some(meant) => format!("unknown key {path}; did you mean {meant}?"),
+        None => format!("unknown key {path}"),
+    }
+}
+
+/// The key or section that was probably meant: few letters off, or the same name in another section.
+fn nearest(lower: &str) -> Option<String> {
+    let paths: BTreeSet<&str> = KEYS
+        .iter()
+        .flat_map(|key| ancestors(key.path).chain([key.path]))
+        .collect();
+    let distance = |path: &str| strsim::damerau_levenshtein(&path.to_lowercase(), lower);
+    let last = |path: &str| path.rsplit('.').next().map(str::to_lowercase);
+    let typo = paths.iter().map(|path| (distance(path), *path)).min();
+    let letters_off_max = 1 + last(lower).map_or(0, |name| name.len() / 4);
+    typo.filter(|(letters_off, _)| *letters_off <= letters_off_max)
+        .map(|(_, path)| path)
+        .or_else(|| {
+            KEYS.iter()
+                .map(|key| key.path)
+                .find(|path| last(path) == last(lower))
+        })
+        .map(str::to_owned)
+}
+
+fn default_of(key: &'static Key, folder: &Path) -> Option<Value> {
+    if key.default.is_empty() {
+        return None;
+    }
+    typed(key, Raw::Text(key.default.to_owned()), folder).ok()
+}
+
+fn typed(key: &Key, raw: Raw, folder: &Path) -> Result<Value, String> {
+    let value = match (key.kind, raw) {
+        (kind, Raw::Text(text)) => kind::parse(kind, &text)?,
+        (Kind::List | Kind::Paths(_), Raw::List(elements)) => Value::List(elements),
+        (_, Raw::List(_)) => return Err("one value is expected, not a list".to_owned()),
+        (_, Raw::Odd(what)) => return Err(what.to_owned()),
+        (_, Raw::Empty | Raw::Section) => return Err("a value is expected".to_owned()),
+    };
+    Ok(match (key.kind, value) {
+        (Kind::Path(Base::ConfigFile), Value::Text(path)) => Value::Text(beside(folder, &path)),
+        (Kind::Paths(Base::ConfigFile), Value::List(paths)) => {
+            Value::List(paths.iter().map(|path| beside(folder, path)).collect())
+        }
+        (_, value) => value,
+    })
+}
+
+fn beside(folder: &Path, path: &str) -> String {
+    folder.join(path).display().to_string()
+}
+
+fn is_zero(value: &Value) -> bool {
+    matches!(value, Value::Number(0) | Value::Duration(Duration::ZERO))
+}
+
+impl Values {
+    /// The text of `path`, which the table must have as a text, choice or path; empty when absent.
+    pub(super) fn text(&self, path: &str) -> &str {
+        match self.value(path) {
+            Some(Value::Text(text)) => text,
+            _ => "",
+        }
+    }
+
+    /// The list of `path`; empty when absent.
+    pub(super) fn list(&self, path: &str) -> &[String] {
+        match self.value(path) {
+            Some(Value::List(elements)) => elements,
+            _ => &[],
+        }
+    }
+
+    /// The flag of `path`; false when absent.
+    pub(super) fn flag(&self, path: &str) -> bool {
+        matches!(self.value(path), Some(Value::Flag(true)))
+    }
+
+    /// The number of `path`; 0 when absent.
+    pub(super) fn number(&self, path: &str) -> u64 {
+        match self.value(path) {
+            Some(Value::Number(number)) => *number,
+            _ => 0,
+        }
+    }
+
+    /// The duration of `path`; 0 when absent.
+    pub(super) fn duration(&self, path: &str) -> Duration {
+        match self.value(path) {
+            Some(Value::Duration(duration)) => *duration,
+            _ => Duration::ZERO,
+        }
+    }
+
+    /// Where the value of `path` came from.
+    pub(super) fn origin(&self, path: &str) -> Origin {
+        self.by_path
+            .get(path)
+            .map_or(Origin::Default, |resolved| resolved.origin.clone())
+    }
+
+    fn value(&self, path: &str) -> Option<&Value> {
+        debug_assert!(find(path).is_some(), "{path} is not in the table of keys");
+        self.by_path.get(path)?.value.as_ref()
+    }
+
+    /// Keys without effect that are set to something else than their default.
+    pub(super) fn without_effect(&self) -> Vec<&'static str> {
+        let set = |resolved: &&Resolved| resolved.key.effect == Effect::Later && resolved.differs();
+        self.in_table_order()
+            .filter(set)
+            .map(|resolved| resolved.key.path)
+            .collect()
+    }
+
+    /// `Key = value` of each key with an effect, and of the others where they are set.
+    pub(super) fn effective(&self) -> Vec<String> {
+        self.in_table_order()
+            .filter(|resolved| resolved.key.effect == Effect::Full || resolved.differs())
+            .map(Resolved::line)
+            .collect()
+    }
+
+    fn in_table_order(&self) -> impl Iterator<Item = &Resolved> {
+        KEYS.iter().filter_map(|key| self.by_path.get(key.path))
+    }
+}
+
+impl Resolved {
+    fn differs(&self) -> bool {
+        self.origin != Origin::Default && self.value != default_of(self.key, Path::new(""))
+    }
+
+    fn line(&self) -> String {
+        let shown = match (&self.value, self.key.kind) {
+            (Some(_), Kind::Secret) => "(secret)".to_owned(),
+            (value, _) => value.as_ref().map_or_else(|| "\"\"".to_owned(), shown),
+        };
+        format!("{} = {shown}", self.key.path)
+    }
+}
+
+fn shown(value: &Value) -> String {
+    match value {
+        Value::Text(text) => format!("{text:?}"),
+        Value::Flag(flag) => flag.to_string(),
+        Value::Number(number) => number.to_string(),
+        Value::Decimal(number) => number.to_string(),
+        Value::Duration(duration) => go_duration(*duration),
+        Value::List(elements) => format!("[{}]", elements.join(", ")),
+    }
+}
