@@ -1,4 +1,4 @@
-//! The ordering service: Manager, ChainSupport, front end and the `orderer` binary.
+//! The ordering service: `Manager`, `ChainSupport`, front end and the `orderer` binary.
 
 pub mod admin;
 pub mod config;

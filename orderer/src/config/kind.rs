@@ -79,7 +79,7 @@ fn size(text: &str) -> Result<u64, String> {
     number
         .zip(factor)
         .and_then(|(number, factor)| number.checked_mul(factor))
-        .filter(|bytes| *bytes <= u64::from(u32::MAX))
+        .filter(|bytes| u32::try_from(*bytes).is_ok())
         .ok_or_else(|| format!("'{text}' is no size below 4 GiB, such as 65536, 64k or 1 MB"))
 }
 

@@ -1,6 +1,5 @@
 //! Whole files in, configuration or messages out.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -17,10 +16,10 @@ fn parse_with(text: &str, variables: &[(&str, &str)]) -> Result<Config, ConfigEr
 }
 
 fn environment(variables: &[(&str, &str)]) -> Environment {
-    let owned = variables
+    variables
         .iter()
-        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-    BTreeMap::from_iter(owned)
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+        .collect()
 }
 
 fn good(text: &str) -> Config {

@@ -88,16 +88,16 @@ impl Reading<'_> {
                 let what = format!("{} is a section, but a value stands there", setting.path);
                 self.problem(Origin::Line(setting.line), what);
             }
-            (false, raw) => self.other(setting.path, lower, setting.line, raw),
+            (false, raw) => self.other(setting.path, lower, setting.line, &raw),
         }
     }
 
     /// A path that is neither key nor section: the `{File: path}` form, a child of an open section, or unknown.
-    fn other(&mut self, path: String, lower: String, line: usize, raw: Raw) {
+    fn other(&mut self, path: String, lower: String, line: usize, raw: &Raw) {
         let parent = lower
             .strip_suffix(".file")
             .filter(|parent| find(parent).is_some());
-        if let (Some(parent), Raw::Text(named)) = (parent, &raw) {
+        if let (Some(parent), Raw::Text(named)) = (parent, raw) {
             let origin = Origin::Line(line);
             if let Some(content) = self.content(parent, named, &origin) {
                 self.write(&path, parent.to_owned(), Raw::Text(content), origin);
@@ -149,11 +149,11 @@ impl Reading<'_> {
     }
 
     fn resolve(&mut self, key: &'static Key, environment: &Environment) -> Resolved {
-        let written = self.from_environment(key, environment).or_else(|| {
+        let written = overriding(key, environment).or_else(|| {
             let lower = key.path.to_lowercase();
             self.written
                 .remove(&lower)
-                .or_else(|| self.from_named_file(key, environment))
+                .or_else(|| self.named_file(key, environment))
         });
         let absent = Resolved {
             key,
@@ -177,20 +177,8 @@ impl Reading<'_> {
         }
     }
 
-    fn from_environment(&self, key: &Key, environment: &Environment) -> Option<Written> {
-        let variable = key.variable();
-        let text = environment
-            .get(&variable)
-            .map(|text| text.trim())
-            .filter(|text| !text.is_empty())?;
-        Some(Written {
-            raw: Raw::Text(text.to_owned()),
-            origin: Origin::Variable(variable),
-        })
-    }
-
     /// `ORDERER_…_FILE`, for keys that are set nowhere else.
-    fn from_named_file(&mut self, key: &Key, environment: &Environment) -> Option<Written> {
+    fn named_file(&mut self, key: &Key, environment: &Environment) -> Option<Written> {
         let variable = format!("{}_FILE", key.variable());
         let named = environment.get(&variable).filter(|text| !text.is_empty())?;
         let origin = Origin::Variable(variable);
@@ -204,6 +192,19 @@ impl Reading<'_> {
     fn problem(&mut self, origin: Origin, what: String) {
         self.problems.push(Problem { origin, what });
     }
+}
+
+/// What the environment sets in the file's stead.
+fn overriding(key: &Key, environment: &Environment) -> Option<Written> {
+    let variable = key.variable();
+    let text = environment
+        .get(&variable)
+        .map(|text| text.trim())
+        .filter(|text| !text.is_empty())?;
+    Some(Written {
+        raw: Raw::Text(text.to_owned()),
+        origin: Origin::Variable(variable),
+    })
 }
 
 fn find(lower: &str) -> Option<&'static Key> {

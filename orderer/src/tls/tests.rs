@@ -228,23 +228,23 @@ async fn reload_serves_new_files_and_keeps_the_old_ones_on_an_error() {
     let acceptor = grpc(&files.settings(false, &[]));
     let server = serve(acceptor.clone()).await;
     let connector = client(&ours, None);
-    let served = async || {
+    let shown = async || {
         let stream = greet(&connector, server.addr).await.expect("a handshake");
         stream.get_ref().1.peer_certificates().expect("a certificate")[0]
             .clone()
             .into_owned()
     };
 
-    assert_eq!(served().await, first.der());
+    assert_eq!(shown().await, first.der());
     files.write("server.crt", &second.certificate);
     assert!(
         matches!(acceptor.reload(), Err(TlsError::Pair { .. })),
         "the key is still the first one's"
     );
-    assert_eq!(served().await, first.der());
+    assert_eq!(shown().await, first.der());
     files.replace(&second);
     acceptor.reload().expect("good files");
-    assert_eq!(served().await, second.der());
+    assert_eq!(shown().await, second.der());
 }
 
 #[test]
