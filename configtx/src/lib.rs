@@ -9,6 +9,8 @@
 //! | [`tree`] | config groups as a flat map path -> element, and back |
 //! | [`bft`] | quorum and block policy of a BFT channel |
 //! | [`genesis`] | profile -> genesis block |
+//! | [`identity`] | keys, certificates, MSPs: who signed, and is that identity valid |
+//! | [`policy`] | policies by path, evaluated over signatures |
 //! | [`keys`] | names with a fixed meaning |
 //! | [`config_block`] | the config out of a config block |
 //! | [`duration`] | durations as the config writes them |
@@ -26,9 +28,11 @@ pub mod consensus_metadata;
 pub mod duration;
 mod encode;
 pub mod genesis;
+pub mod identity;
 pub mod keys;
 pub mod orderer_config;
 pub mod organization;
+pub mod policy;
 mod structure;
 pub mod tree;
 
