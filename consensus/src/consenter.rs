@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use configtx::Bundle;
 
 use crate::chain::Chain;
 use crate::solo::{SOLO, SoloConsenter};
@@ -39,17 +40,9 @@ pub enum HandleChainError {
 
 /// Checks the consenter's part of a config. A table of its own, since a type may be checked before it can run.
 pub trait MetadataValidator: Send + Sync {
-    /// Checks `new` as it stands, and against the config before it; `old` is none for a genesis or join block.
-    fn validate(&self, old: Option<&ConsensusValue>, new: &ConsensusValue) -> Result<(), MetadataError>;
-}
-
-/// The `ConsensusType` value of a channel config, as far as a consenter checks it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ConsensusValue {
-    /// Name of the consenter type.
-    pub kind: String,
-    /// Its metadata: settings and members.
-    pub metadata: Bytes,
+    /// Checks `new` as it stands, and against `old`, the config before it; none for a genesis or join block. The
+    /// validator is that of the type in `old`, if there is one.
+    fn validate(&self, old: Option<&Bundle>, new: &Bundle) -> Result<(), MetadataError>;
 }
 
 /// What is wrong with the consenter's part of a config. A bad request.

@@ -34,7 +34,7 @@ pub mod ticket;
 
 pub use chain::{Chain, ChainFailure, ChainStatus, ClusterMessage, EnqueueError, Phase, ReceiveError};
 pub use chain::{Submission, SubmissionKind};
-pub use consenter::{ConsensusValue, Consenter, ConsenterMetadata, HandleChainError, MetadataError};
+pub use consenter::{Consenter, ConsenterMetadata, HandleChainError, MetadataError};
 pub use consenter::{MetadataValidator, NotAvailable, Table, consenters, metadata_validators};
 pub use support::{BatchConfig, ConsenterSupport, Revalidate, RevalidateError, WriteError};
 pub use ticket::{Completion, Outcome, Ticket, TicketError, Tickets};

@@ -2,6 +2,8 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use configtx::Bundle;
+use configtx::orderer_config::ConsensusType;
 use futures::future::{BoxFuture, FutureExt};
 use protos::ConsenterId;
 use tokio::sync::watch;
@@ -14,9 +16,7 @@ use super::writer::Writer;
 use crate::chain::{
     Chain, ChainFailure, ChainStatus, ClusterMessage, EnqueueError, Phase, ReceiveError, Submission,
 };
-use crate::consenter::{
-    ConsensusValue, Consenter, ConsenterMetadata, HandleChainError, MetadataError, MetadataValidator,
-};
+use crate::consenter::{Consenter, ConsenterMetadata, HandleChainError, MetadataError, MetadataValidator};
 use crate::support::ConsenterSupport;
 use crate::ticket::Tickets;
 
@@ -41,23 +41,28 @@ impl Consenter for SoloConsenter {
     }
 }
 
-/// Solo has no settings and no way to another type (`docs/spec/rules.md` §8.3).
 impl MetadataValidator for SoloConsenter {
-    fn validate(&self, old: Option<&ConsensusValue>, new: &ConsensusValue) -> Result<(), MetadataError> {
-        if let Some(old) = old.filter(|old| old.kind != new.kind) {
-            return Err(MetadataError::TypeChange {
-                old: old.kind.clone(),
-                new: new.kind.clone(),
-            });
-        }
-        if new.metadata.is_empty() {
-            return Ok(());
-        }
-        Err(MetadataError::NotEmpty {
-            kind: new.kind.clone(),
-            bytes: new.metadata.len(),
-        })
+    fn validate(&self, old: Option<&Bundle>, new: &Bundle) -> Result<(), MetadataError> {
+        let kind = |bundle: &Bundle| bundle.orderer().consensus_type.clone();
+        validate(old.map(kind).as_ref(), &kind(new))
     }
+}
+
+/// Solo has no settings and no way to another type (`docs/spec/rules.md` §8.3).
+pub(super) fn validate(old: Option<&ConsensusType>, new: &ConsensusType) -> Result<(), MetadataError> {
+    if let Some(old) = old.filter(|old| old.kind != new.kind) {
+        return Err(MetadataError::TypeChange {
+            old: old.kind.clone(),
+            new: new.kind.clone(),
+        });
+    }
+    if new.metadata.is_empty() {
+        return Ok(());
+    }
+    Err(MetadataError::NotEmpty {
+        kind: new.kind.clone(),
+        bytes: new.metadata.len(),
+    })
 }
 
 /// One channel's chain.

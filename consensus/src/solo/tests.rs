@@ -6,15 +6,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use configtx::orderer_config::{ConsensusState, ConsensusType};
 use futures::{FutureExt, StreamExt};
 use protos::{BlockNumber, ConsenterId};
 use tokio::time::{advance, timeout};
 
 use self::support::{FakeSupport, Shared};
+use super::chain::validate;
 use super::mailbox::MAILBOX_BYTES_MAX;
 use super::{SOLO, SoloConsenter};
 use crate::chain::{Chain, ChainFailure, ClusterMessage, EnqueueError, Phase, ReceiveError, Submission};
-use crate::consenter::{ConsensusValue, Consenter, ConsenterMetadata, consenters, metadata_validators};
+use crate::consenter::{Consenter, ConsenterMetadata, consenters, metadata_validators};
 use crate::support::WriteError;
 use crate::testing::{config, normal};
 use crate::ticket::{Outcome, TicketError, Tickets};
@@ -401,14 +403,22 @@ fn the_tables_know_solo_and_name_what_they_do_not_know() {
     assert!(consenters().get(SOLO).is_ok());
     let unknown = consenters().get("kafka").map(drop).unwrap_err();
     assert_eq!(unknown.to_string(), "consenter kafka is not available");
-    let value = |kind: &str, metadata: &'static [u8]| ConsensusValue {
+    assert!(metadata_validators().get(SOLO).is_ok());
+}
+
+#[test]
+fn solo_has_no_settings_and_stays_solo() {
+    let value = |kind: &str, metadata: &'static [u8]| ConsensusType {
         kind: kind.to_owned(),
         metadata: Bytes::from_static(metadata),
+        state: ConsensusState::Normal,
     };
-    let solo = metadata_validators().get(SOLO).unwrap();
-    assert_eq!(solo.validate(None, &value(SOLO, b"")), Ok(()));
-    assert!(solo.validate(None, &value(SOLO, b"x")).is_err());
-    let change = solo.validate(Some(&value(SOLO, b"")), &value("etcdraft", b"x"));
+    assert_eq!(validate(None, &value(SOLO, b"")), Ok(()));
+    assert_eq!(
+        validate(None, &value(SOLO, b"x")).unwrap_err().to_string(),
+        "consensus metadata of type solo must be empty, got 1 bytes"
+    );
+    let change = validate(Some(&value(SOLO, b"")), &value("etcdraft", b"x"));
     assert_eq!(
         change.unwrap_err().to_string(),
         "consensus type may not change from solo to etcdraft"
