@@ -104,13 +104,14 @@ impl<S: Subscriber> Layer<S> for Printing {
 /// `time UTC number LEVL [logger] function -> message key=value`.
 fn line(now: Timestamp, number: u64, metadata: &Metadata<'_>, text: &Text, color: bool) -> String {
     let (level, code) = shown_level(*metadata.level());
-    let (plain, bold, reset) = match color {
-        true => (
+    let (plain, bold, reset) = if color {
+        (
             format!("\u{1b}[{code}m"),
             format!("\u{1b}[{code};1m"),
             "\u{1b}[0m",
-        ),
-        false => (String::new(), String::new(), ""),
+        )
+    } else {
+        (String::new(), String::new(), "")
     };
     let time = now.strftime("%Y-%m-%d %H:%M:%S%.3f");
     let name = logger(metadata.target());
@@ -259,7 +260,7 @@ mod tests {
     fn text_of_others_cannot_forge_lines_or_send_control_codes() {
         let name = "x\n2026-11-21 UTC 0001 INFO forged\r\u{1b}[2J";
         let text = printed("info", false, |_| {
-            tracing::info!(name, "channel {name} is unknown")
+            tracing::info!(name, "channel {name} is unknown");
         });
         assert_eq!(
             text.lines().filter(|line| line.starts_with("20")).count(),
@@ -272,7 +273,7 @@ mod tests {
     #[test]
     fn a_field_with_blanks_is_quoted() {
         let text = printed("info", false, |_| {
-            tracing::info!(why = "no leader", who = "a.b", "refused")
+            tracing::info!(why = "no leader", who = "a.b", "refused");
         });
         assert!(text.ends_with("refused why=\"no leader\" who=a.b\n"), "{text}");
     }
