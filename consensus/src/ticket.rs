@@ -85,8 +85,8 @@ impl Tickets {
         self.len() == 0
     }
 
-    /// The ticket of the first submission alone.
-    pub fn into_first(self) -> Ticket {
+    /// The ticket of the first submission alone; there must be one.
+    pub(crate) fn into_first(self) -> Ticket {
         Ticket { shared: self.shared }
     }
 }
