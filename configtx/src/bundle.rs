@@ -15,16 +15,18 @@ mod tests;
 
 use std::sync::Arc;
 
-use protos::wire::common::{Block, Config, ConfigGroup, Policy};
+use protos::wire::common::{Block, Config, ConfigGroup, Policy as PolicyMessage};
 use protos::{ChannelId, ConfigSeq};
 
 use crate::application_config::ApplicationConfig;
 use crate::capability::ChannelCapabilities;
 use crate::channel_config::ChannelConfig;
 use crate::config_block::ConfigBlock;
+use crate::identity::{Identity, IdentityError, MspManager};
 use crate::keys;
 use crate::orderer_config::OrdererConfig;
 use crate::organization::{Msps, read_consortium_org};
+use crate::policy::{Policy, PolicyTree};
 use crate::structure::{GroupAt, StructureError};
 use crate::tree::Tree;
 
@@ -39,6 +41,8 @@ pub struct Bundle {
     orderer: Arc<OrdererConfig>,
     application: Option<ApplicationConfig>,
     has_consortiums: bool,
+    msps: Arc<MspManager>,
+    policies: PolicyTree,
 }
 
 impl Bundle {
@@ -57,8 +61,16 @@ impl Bundle {
         check_capabilities_order(root)?;
         let mut msps = Msps::default();
         let groups = Groups::read(root, &mut msps).map_err(BundleError::Structure)?;
+        let level = groups.channel.capabilities.msp_level();
+        let msps = msps
+            .into_manager(level)
+            .map_err(|source| BundleError::Structure(source.into()))?;
+        let msps = Arc::new(msps);
+        let policies = PolicyTree::new(root, &msps)?;
         Tree::flatten(root)?;
         Ok(Self {
+            msps,
+            policies,
             channel_id,
             channel: groups.channel,
             orderer: Arc::new(groups.orderer),
@@ -101,6 +113,26 @@ impl Bundle {
     /// What the channel's capabilities switch.
     pub fn capabilities(&self) -> &ChannelCapabilities {
         &self.channel.capabilities
+    }
+
+    /// The MSPs of all organisations.
+    pub fn msps(&self) -> &Arc<MspManager> {
+        &self.msps
+    }
+
+    /// Reads the identity of a signer. That says nothing yet about whether it is valid.
+    pub fn identify(&self, creator: &[u8]) -> Result<Arc<Identity>, IdentityError> {
+        self.msps.identity(creator)
+    }
+
+    /// All policies.
+    pub fn policies(&self) -> &PolicyTree {
+        &self.policies
+    }
+
+    /// The policy at `path`, absolute or seen from the root group.
+    pub fn policy(&self, path: &str) -> Option<&Arc<Policy>> {
+        self.policies.get(path)
     }
 
     /// Whether it is the config of a system channel, which nobody serves any more.
@@ -184,7 +216,7 @@ fn check_consortiums(group: &GroupAt<'_>, msps: &mut Msps) -> Result<(), Structu
     group.check_values(&[])?;
     for consortium in group.children() {
         consortium.check_values(&[keys::CHANNEL_CREATION_POLICY])?;
-        consortium.value::<Policy>(keys::CHANNEL_CREATION_POLICY)?;
+        consortium.value::<PolicyMessage>(keys::CHANNEL_CREATION_POLICY)?;
         for org in consortium.children() {
             read_consortium_org(&org, msps)?;
         }

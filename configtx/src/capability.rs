@@ -8,6 +8,7 @@ use prost::Message;
 use protos::wire::common::Capabilities;
 
 use crate::encode::map_entry;
+use crate::identity::MspLevel;
 
 /// What the channel group's capabilities switch.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -52,6 +53,17 @@ impl ChannelCapabilities {
     /// Names this program does not know.
     pub fn unsupported(&self) -> &[String] {
         &self.unsupported
+    }
+
+    /// Which rules the channel's MSPs follow.
+    pub fn msp_level(&self) -> MspLevel {
+        match self.level {
+            ChannelLevel::None => MspLevel::V1_0,
+            ChannelLevel::V1_1 => MspLevel::V1_1,
+            ChannelLevel::V1_3 | ChannelLevel::V1_4_2 => MspLevel::V1_3,
+            ChannelLevel::V1_4_3 | ChannelLevel::V2_0 => MspLevel::V1_4_3,
+            ChannelLevel::V3_0 => MspLevel::V3_0,
+        }
     }
 
     /// Orderer organisations may list endpoints of their own, and the channel-wide list may be empty.
@@ -183,8 +195,10 @@ mod tests {
     #[test]
     fn a_set_acts_as_the_union_of_its_members() {
         let both = ChannelCapabilities::new(&set(&["V1_3", "V3_0"]));
+        assert_eq!(both.msp_level(), MspLevel::V3_0);
         assert!(both.v3() && both.org_endpoints() && both.consensus_type_change());
         let old = ChannelCapabilities::new(&set(&["V1_1", "V1_3"]));
+        assert_eq!(old.msp_level(), MspLevel::V1_3);
         assert!(!old.v3() && !old.org_endpoints() && !old.consensus_type_change());
     }
 

@@ -8,6 +8,8 @@
 //! | [`consensus_metadata`] | consenters and options out of a consensus type |
 //! | [`tree`] | config groups as a flat map path -> element, and back |
 //! | [`bft`] | quorum and block policy of a BFT channel |
+//! | [`block_verify`] | a block against its predecessor and the config in force |
+//! | [`join`] | may a node join a channel with this block |
 //! | [`genesis`] | profile -> genesis block |
 //! | [`identity`] | keys, certificates, MSPs: who signed, and is that identity valid |
 //! | [`policy`] | policies by path, evaluated over signatures |
@@ -20,6 +22,7 @@
 
 pub mod application_config;
 pub mod bft;
+pub mod block_verify;
 pub mod bundle;
 pub mod capability;
 pub mod channel_config;
@@ -29,6 +32,7 @@ pub mod duration;
 mod encode;
 pub mod genesis;
 pub mod identity;
+pub mod join;
 pub mod keys;
 pub mod orderer_config;
 pub mod organization;

@@ -1,12 +1,11 @@
 //! Organisations: the groups below Orderer, Application and the consortia, each with an MSP.
 
-use std::collections::BTreeMap;
-
 use prost::Message;
 use protos::wire::common::OrdererAddresses;
 use protos::wire::msp::{FabricMspConfig, MspConfig};
 use protos::wire::protos::{AnchorPeer, AnchorPeers};
 
+use crate::identity::{MspLevel, MspManager, MspManagerError};
 use crate::keys;
 use crate::structure::{GroupAt, StructureError};
 
@@ -63,16 +62,12 @@ pub(crate) fn read_consortium_org(org: &GroupAt<'_>, msps: &mut Msps) -> Result<
     msps.add(org).map(drop)
 }
 
-/// The MSP definitions met while reading a config, each MSP ID once.
+/// The MSP definitions met while reading a config: path of the organisation's group, and definition.
 #[derive(Default)]
-pub(crate) struct Msps {
-    by_id: BTreeMap<String, (String, MspConfig)>,
-}
+pub(crate) struct Msps(Vec<(String, MspConfig)>);
 
 impl Msps {
     /// Takes over the definition in `org`; returns its MSP ID.
-    ///
-    /// One MSP ID may stand in several organisations as long as the definition is the same.
     fn add(&mut self, org: &GroupAt<'_>) -> Result<String, StructureError> {
         let config: MspConfig = org.value(keys::MSP)?;
         let path = org.path();
@@ -85,23 +80,12 @@ impl Msps {
         if name.is_empty() {
             return Err(StructureError::MspIdEmpty { org: path });
         }
-        match self.by_id.get(&name) {
-            Some((first, known)) if *known != config => Err(StructureError::MspTwice {
-                msp_id: name,
-                first: first.clone(),
-                second: path,
-            }),
-            Some(_) => Ok(name),
-            None => {
-                self.by_id.insert(name.clone(), (path, config));
-                Ok(name)
-            }
-        }
+        self.0.push((path, config));
+        Ok(name)
     }
 
-    /// Path of the first organisation and definition, for each MSP ID.
-    #[expect(dead_code, reason = "the MSP manager is built from them")]
-    pub(crate) fn into_definitions(self) -> Vec<(String, MspConfig)> {
-        self.by_id.into_values().collect()
+    /// Sets all of them up.
+    pub(crate) fn into_manager(self, level: MspLevel) -> Result<MspManager, MspManagerError> {
+        MspManager::new(self.0, level)
     }
 }

@@ -6,6 +6,7 @@ use prost::Message;
 use protos::wire::common::ConfigGroup;
 
 use crate::duration::DurationError;
+use crate::identity::MspManagerError;
 
 /// What is wrong with the groups and values of a config, policies aside.
 #[derive(Debug, thiserror::Error)]
@@ -97,16 +98,9 @@ pub enum StructureError {
         /// Path of the organisation's group.
         org: String,
     },
-    /// One MSP ID stands for different MSPs.
-    #[error("msp {msp_id} is defined differently in {first} and {second}")]
-    MspTwice {
-        /// The MSP ID.
-        msp_id: String,
-        /// Path of one organisation.
-        first: String,
-        /// Path of another.
-        second: String,
-    },
+    /// An organisation's MSP cannot be set up, or two organisations define one MSP ID differently.
+    #[error(transparent)]
+    Msp(#[from] MspManagerError),
 }
 
 /// A group and the path it stands at.

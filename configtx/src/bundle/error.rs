@@ -1,6 +1,7 @@
 //! Why a config is refused as a whole.
 
 use crate::config_block::ConfigBlockError;
+use crate::policy::PolicyTreeError;
 use crate::structure::StructureError;
 use crate::tree::IllegalKey;
 
@@ -22,6 +23,9 @@ pub enum BundleError {
     /// A group, a value or an MSP is wrong. Tools compare the beginning of this text.
     #[error("initializing channelconfig failed: {0}")]
     Structure(#[source] StructureError),
+    /// A policy does not compile.
+    #[error("initializing policymanager failed: {0}")]
+    Policies(#[from] PolicyTreeError),
     /// A key is illegal.
     #[error(transparent)]
     Key(#[from] IllegalKey),
