@@ -111,3 +111,6 @@ fn stop_of(
         Some(Position::Specified(_) | Position::NextCommit(_)) | None => Err(SeekStatus::BadRequest),
     }
 }
+
+#[cfg(test)]
+mod tests;

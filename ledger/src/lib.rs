@@ -21,6 +21,7 @@
 //! | [`cursor`] | a deliver request as steps |
 //! | [`notify`] | who is told of a new height |
 //! | [`factory`] | [`LedgerFactory`]: the data folder, with all channels |
+//! | [`suite`] | the tests any disk must pass |
 //!
 //! What holds at any time, crash or not:
 //!
@@ -39,6 +40,7 @@ pub mod notify;
 pub mod reader;
 pub mod segment;
 pub mod store;
+pub mod suite;
 
 mod cache;
 mod places;

@@ -73,6 +73,14 @@ impl SimDisk {
         self.state().calls_left = Some(count);
     }
 
+    /// Takes back the bounds on bytes and calls and the faults that have not come yet.
+    pub fn heal(&self) {
+        let mut state = self.state();
+        state.capacity = None;
+        state.calls_left = None;
+        state.faults.clear();
+    }
+
     /// True when the calls granted by [`stop_after`](Self::stop_after) were not enough.
     pub fn has_stopped(&self) -> bool {
         self.state().calls_left == Some(0)
@@ -240,3 +248,6 @@ impl File for SimFile {
         state.len(self.inode)
     }
 }
+
+#[cfg(test)]
+mod tests;
