@@ -7,6 +7,9 @@
 //!            pendingops/remove/<channel>.remove a removal that has begun
 //! ```
 
+mod error;
+mod removal;
+
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -15,17 +18,19 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use protos::ChannelId;
 
 use crate::disk::{Directory, EntryKind, LockGuard, RealDisk};
-use crate::index::{Index, IndexError, MemoryIndex, SledIndex};
+use crate::index::{Index, MemoryIndex, SledIndex};
 use crate::reader::Shared;
-use crate::segment::{self, FolderFault};
+use crate::segment;
 use crate::store::{BlockStore, StoreError, StoreLimits};
+use removal::{has_entry, make_marker, marked_channel, remove_folder, remove_marker};
+
+pub use error::{FactoryError, OpenError, RemoveError};
 
 const LOCK_FILE: &str = "ordain.lock";
 const CHAINS: &str = "chains";
 const INDEX: &str = "index";
 const PENDING: &str = "pendingops";
 const PENDING_REMOVE: &str = "remove";
-const MARKER_SUFFIX: &str = ".remove";
 /// A file that an index folder of the reference implementation always has, and ours never.
 const FOREIGN_INDEX_FILE: &str = "CURRENT";
 
@@ -58,99 +63,6 @@ impl LedgerOptions {
             cache_bytes_max: self.cache_bytes_max,
         }
     }
-}
-
-/// Why a data folder cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum FactoryError {
-    /// Another process uses it.
-    #[error("{location} is in use by another process")]
-    Locked {
-        /// The data folder.
-        location: PathBuf,
-    },
-    /// Its index is one of the reference implementation.
-    #[error("{folder} belongs to the reference implementation; import it instead, nothing was changed")]
-    Foreign {
-        /// The index folder.
-        folder: PathBuf,
-    },
-    /// The disk fails.
-    #[error("cannot use {location}: {source}")]
-    Disk {
-        /// What was being used.
-        location: PathBuf,
-        /// What the operating system said.
-        source: io::Error,
-    },
-}
-
-/// Why one channel cannot be opened. The others can.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// It is open already; a channel has one writer.
-    #[error("channel {channel} is open already")]
-    AlreadyOpen {
-        /// The channel.
-        channel: ChannelId,
-    },
-    /// A removal of it has begun and could not be finished; [`LedgerFactory::remove`] tries again.
-    #[error("channel {channel} is half removed: {reason}")]
-    RemovalPending {
-        /// The channel.
-        channel: ChannelId,
-        /// What went wrong.
-        reason: String,
-    },
-    /// Its files cannot be used.
-    #[error("channel {channel}: {source}")]
-    Store {
-        /// The channel.
-        channel: ChannelId,
-        /// Why.
-        source: StoreError,
-    },
-}
-
-/// Why a channel was not removed, or not wholly.
-#[derive(Debug, thiserror::Error)]
-pub enum RemoveError {
-    /// Its writer still exists.
-    #[error("channel {channel} is still open")]
-    StillOpen {
-        /// The channel.
-        channel: ChannelId,
-    },
-    /// The node has no such channel.
-    #[error("channel {channel} does not exist")]
-    Unknown {
-        /// The channel.
-        channel: ChannelId,
-    },
-    /// Its files are not ours.
-    #[error("channel {channel}: {source}")]
-    Folder {
-        /// The channel.
-        channel: ChannelId,
-        /// Why.
-        source: FolderFault,
-    },
-    /// A step failed; once the removal has begun it goes on with the next call or start.
-    #[error("removing channel {channel}: {source}")]
-    Disk {
-        /// The channel.
-        channel: ChannelId,
-        /// What the operating system said.
-        source: io::Error,
-    },
-    /// The index still knows it; the removal goes on with the next call or start.
-    #[error("removing channel {channel}: {source}")]
-    Index {
-        /// The channel.
-        channel: ChannelId,
-        /// What went wrong.
-        source: IndexError,
-    },
 }
 
 /// How the index was found.
@@ -346,12 +258,7 @@ impl LedgerFactory {
 
     /// Writes the marker of a removal.
     fn mark(&self, channel: &ChannelId) -> Result<(), RemoveError> {
-        let made = match self.markers.create(&marker_name(channel)) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-            other => other.map(drop),
-        };
-        made.and_then(|()| self.markers.sync_dir())
-            .map_err(|source| remove_error(channel, source))
+        make_marker(&*self.markers, channel).map_err(|source| remove_error(channel, source))
     }
 
     /// Everything after the marker; each step may be done twice.
@@ -361,17 +268,9 @@ impl LedgerFactory {
             channel: channel.clone(),
             source,
         })?;
-        self.remove_folder(channel)
+        remove_folder(&self.chains, channel.as_str())
             .and_then(|()| remove_marker(&*self.markers, channel))
             .map_err(|source| remove_error(channel, source))
-    }
-
-    fn remove_folder(&self, channel: &ChannelId) -> io::Result<()> {
-        if !has_entry(&*self.chains, channel.as_str())? {
-            return Ok(());
-        }
-        remove_tree(&self.chains, channel.as_str(), FOLDER_DEPTH_MAX)?;
-        self.chains.sync_dir()
     }
 
     /// A folder of the reference implementation is not ours to remove.
@@ -398,8 +297,7 @@ impl LedgerFactory {
             }
         }
         for entry in self.markers.list()? {
-            let name = entry.name.strip_suffix(MARKER_SUFFIX).unwrap_or_default();
-            if let Ok(channel) = ChannelId::parse(name) {
+            if let Some(channel) = marked_channel(&entry.name) {
                 channels.insert(channel, Channel::HalfRemoved(String::new()));
             }
         }
@@ -437,44 +335,11 @@ impl std::fmt::Debug for LedgerFactory {
     }
 }
 
-/// How deep folders in a removed channel's folder may be; ours has none.
-const FOLDER_DEPTH_MAX: usize = 8;
-
-/// Removes a folder and what is in it.
-fn remove_tree(parent: &Arc<dyn Directory>, name: &str, depth_left: usize) -> io::Result<()> {
-    let folder = parent.folder(name)?;
-    for entry in folder.list()? {
-        match entry.kind {
-            EntryKind::File => folder.remove_file(&entry.name)?,
-            EntryKind::Folder if depth_left == 0 => {
-                return Err(io::Error::other("folders in it are too deep"));
-            }
-            EntryKind::Folder => remove_tree(&folder, &entry.name, depth_left - 1)?,
-        }
-    }
-    parent.remove_folder(name)
-}
-
-fn marker_name(channel: &ChannelId) -> String {
-    format!("{channel}{MARKER_SUFFIX}")
-}
-
-fn remove_marker(markers: &dyn Directory, channel: &ChannelId) -> io::Result<()> {
-    match markers.remove_file(&marker_name(channel)) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => markers.sync_dir(),
-    }
-}
-
 fn remove_error(channel: &ChannelId, source: io::Error) -> RemoveError {
     RemoveError::Disk {
         channel: channel.clone(),
         source,
     }
-}
-
-fn has_entry(folder: &dyn Directory, name: &str) -> io::Result<bool> {
-    Ok(folder.list()?.iter().any(|entry| entry.name == name))
 }
 
 fn take_lock(root: &dyn Directory) -> Result<Box<dyn LockGuard>, FactoryError> {
@@ -499,13 +364,19 @@ fn make_folders(root: &Arc<dyn Directory>) -> io::Result<(Arc<dyn Directory>, Ar
 fn open_index(path: &Path) -> (Arc<dyn Index>, IndexState) {
     let first = match SledIndex::open(path) {
         Ok(index) => return (Arc::new(index), IndexState::Opened),
+        Err(error) if error.is_in_use() => return in_memory(&error),
         Err(error) => error.to_string(),
     };
-    let again = std::fs::remove_dir_all(path)
-        .map_err(|error| error.to_string())
-        .and_then(|()| SledIndex::open(path).map_err(|error| error.to_string()));
-    match again {
-        Ok(index) => (Arc::new(index), IndexState::Replaced { reason: first }),
-        Err(reason) => (Arc::<MemoryIndex>::default(), IndexState::InMemory { reason }),
+    if let Err(error) = std::fs::remove_dir_all(path).and_then(|()| RealDisk::open(path)) {
+        return in_memory(&error);
     }
+    match SledIndex::open(path) {
+        Ok(index) => (Arc::new(index), IndexState::Replaced { reason: first }),
+        Err(error) => in_memory(&error),
+    }
+}
+
+fn in_memory(reason: &impl ToString) -> (Arc<dyn Index>, IndexState) {
+    let reason = reason.to_string();
+    (Arc::<MemoryIndex>::default(), IndexState::InMemory { reason })
 }

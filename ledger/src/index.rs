@@ -2,12 +2,13 @@
 //!
 //! An index only saves time. Everything in it can be found again by reading the segment files, so it is
 //! never synced on the way of a block and it is rebuilt when it is missing, corrupt or behind. It is told of
-//! a block only after that block is durable, which makes it a witness for [recovery](crate::segment::recover).
+//! a block only after that block is durable, which makes it a witness for recovery.
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use protos::{BlockNumber, ChannelId, Height};
 
@@ -15,6 +16,11 @@ use crate::segment::Place;
 
 /// Memory sled may use for its pages, for all channels together.
 const SLED_CACHE_BYTES: u64 = 16 << 20;
+/// How often, and how far apart, opening is tried while the file is locked: 2 seconds in all.
+const LOCK_TRIES: u32 = 200;
+const LOCK_WAIT: Duration = Duration::from_millis(10);
+/// The file with sled's log.
+const SLED_FILE: &str = "db";
 /// Three integers of 8 bytes.
 const PLACE_BYTES: usize = 24;
 
@@ -23,14 +29,35 @@ const PLACE_BYTES: usize = 24;
 #[error("block index: {reason}")]
 pub struct IndexError {
     reason: String,
+    in_use: bool,
 }
 
 impl IndexError {
     fn new(reason: &(impl ToString + ?Sized)) -> Self {
         Self {
             reason: reason.to_string(),
+            in_use: false,
         }
     }
+
+    /// True when somebody else has the index open, so that it must not be touched.
+    pub fn is_in_use(&self) -> bool {
+        self.in_use
+    }
+}
+
+impl From<sled::Error> for IndexError {
+    fn from(error: sled::Error) -> Self {
+        Self {
+            in_use: is_locked(&error),
+            ..Self::new(&error)
+        }
+    }
+}
+
+/// sled has no error kind for it.
+fn is_locked(error: &sled::Error) -> bool {
+    matches!(error, sled::Error::Io(io) if io.to_string().contains("could not acquire lock"))
 }
 
 /// Number -> place, for all channels of a node.
@@ -99,18 +126,20 @@ pub struct SledIndex {
 }
 
 impl SledIndex {
-    /// Opens or makes the database in the folder `path`.
+    /// Opens or makes the database in the folder `path`. An error also when there was something and sled
+    /// would begin anew over it.
     pub fn open(path: &Path) -> Result<Self, IndexError> {
-        guarded(|| {
-            // No flushing thread: the store says when.
-            let config = sled::Config::new()
-                .path(path)
-                .cache_capacity(SLED_CACHE_BYTES)
-                .flush_every_ms(None);
-            Ok(Self {
-                database: config.open()?,
-            })
-        })
+        let existed = std::fs::metadata(path.join(SLED_FILE)).is_ok_and(|data| data.len() > 0);
+        // No flushing thread: the store says when.
+        let config = sled::Config::new()
+            .path(path)
+            .cache_capacity(SLED_CACHE_BYTES)
+            .flush_every_ms(None);
+        let database = guarded(|| open_when_free(&config))?;
+        if existed && !database.was_recovered() {
+            return Err(IndexError::new("nothing in it can be read"));
+        }
+        Ok(Self { database })
     }
 
     fn tree(&self, channel: &ChannelId) -> sled::Result<sled::Tree> {
@@ -118,10 +147,25 @@ impl SledIndex {
     }
 }
 
+/// A database that was dropped lets go of its file a little later, on a thread of its own.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "only while starting, and only when an earlier one in the same process lets go"
+)]
+fn open_when_free(config: &sled::Config) -> sled::Result<sled::Db> {
+    for _ in 0..LOCK_TRIES {
+        match config.open() {
+            Err(error) if is_locked(&error) => std::thread::sleep(LOCK_WAIT),
+            other => return other,
+        }
+    }
+    config.open()
+}
+
 /// Runs a piece of sled; errors and panics come out the same way.
 fn guarded<T>(run: impl FnOnce() -> sled::Result<T>) -> Result<T, IndexError> {
     match catch_unwind(AssertUnwindSafe(run)) {
-        Ok(result) => result.map_err(|error| IndexError::new(&error)),
+        Ok(result) => Ok(result?),
         Err(_) => Err(IndexError::new("the database failed")),
     }
 }

@@ -1,7 +1,8 @@
 //! [`BlockStore`]: the one writer of a channel's chain.
 
-use std::io;
-use std::path::PathBuf;
+mod error;
+mod known;
+
 use std::sync::{Arc, Weak};
 
 use protos::block::Hash;
@@ -12,115 +13,11 @@ use crate::index::Index;
 use crate::places::Places;
 use crate::reader::{BlockReader, Shared};
 use crate::segment::record::{BLOCK_BYTES_MAX, Head};
-use crate::segment::recover::{
-    Damage, Position, RecoverError, Recovered, TornTail, links, read_record, recover,
-};
-use crate::segment::{self, FolderFault, Place, SegmentWriter, WriteFault, file_name};
+use crate::segment::recover::{Recovered, TornTail, links, recover};
+use crate::segment::{self, Place, SegmentWriter, WriteFault};
+use known::Known;
 
-/// Why a channel's chain could not be opened. Other channels are not affected.
-#[derive(Debug, thiserror::Error)]
-pub enum StoreError {
-    /// The folder is not ours to use.
-    #[error(transparent)]
-    Folder(#[from] FolderFault),
-    /// A block that was durable is damaged.
-    #[error(transparent)]
-    Damaged(#[from] Damage),
-    /// The disk fails.
-    #[error("cannot open {file}: {source}")]
-    Disk {
-        /// The file.
-        file: PathBuf,
-        /// What the operating system said.
-        source: io::Error,
-    },
-}
-
-impl From<RecoverError> for StoreError {
-    fn from(error: RecoverError) -> Self {
-        match error {
-            RecoverError::Damaged(damage) => Self::Damaged(damage),
-            RecoverError::Disk { file, source } => Self::Disk { file, source },
-        }
-    }
-}
-
-/// Why a block was not appended.
-#[derive(Debug, thiserror::Error)]
-pub enum AppendError {
-    /// It is not the next block. Nothing was written.
-    #[error("block {got} is not the next one, {expected}")]
-    NotNext {
-        /// The number that is due.
-        expected: BlockNumber,
-        /// The number it has.
-        got: BlockNumber,
-    },
-    /// Its previous hash is not the header hash of the block before it. Nothing was written.
-    #[error("previous hash of block {number} is not the header hash of the block before it")]
-    BrokenLink {
-        /// Its number.
-        number: BlockNumber,
-    },
-    /// It is longer than any record. Nothing was written.
-    #[error("block {number} is {bytes} bytes, at most {bytes_max} are stored")]
-    TooLarge {
-        /// Its number.
-        number: BlockNumber,
-        /// Its length in bytes.
-        bytes: usize,
-        /// Longest block in bytes.
-        bytes_max: usize,
-    },
-    /// Writing failed.
-    #[error(transparent)]
-    Write(#[from] WriteError),
-}
-
-impl AppendError {
-    /// True when the call may be repeated once the disk has room, beginning with [`BlockStore::next_number`].
-    pub fn is_disk_full(&self) -> bool {
-        matches!(self, Self::Write(WriteError::DiskFull { .. }))
-    }
-}
-
-/// Why bytes did not reach the disk.
-#[derive(Debug, thiserror::Error)]
-pub enum WriteError {
-    /// No room is left. The file was cut back to good records; blocks from [`BlockStore::next_number`] on
-    /// must be appended again, now or later.
-    #[error("disk full while writing {file}: {source}")]
-    DiskFull {
-        /// The segment file.
-        file: PathBuf,
-        /// What the operating system said.
-        source: io::Error,
-    },
-    /// The disk failed in another way; what is on it is unknown until the store is opened again. Reads go on.
-    #[error("cannot write {file}: {source}")]
-    Disk {
-        /// The segment file.
-        file: PathBuf,
-        /// What the operating system said.
-        source: io::Error,
-    },
-    /// An earlier write failed, so nothing is written any more.
-    #[error("channel takes no blocks since {reason}")]
-    Poisoned {
-        /// The earlier error.
-        reason: String,
-    },
-}
-
-impl WriteError {
-    /// True when writing may be tried again once the disk has room.
-    pub fn is_disk_full(&self) -> bool {
-        matches!(self, Self::DiskFull { .. })
-    }
-}
-
-/// Why appended blocks could not be made durable.
-pub type SyncError = WriteError;
+pub use error::{AppendError, StoreError, SyncError, WriteError};
 
 /// What opening a channel found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -372,70 +269,6 @@ impl std::fmt::Debug for BlockStore {
             .field("next", &self.next_number())
             .finish_non_exhaustive()
     }
-}
-
-/// What the index says before the files are read.
-struct Known {
-    /// Where reading has to begin.
-    from: Position,
-    /// Height below which every block was durable once.
-    vouched: Height,
-}
-
-impl Known {
-    fn ask(channel: &ChannelId, folder: &dyn Directory, index: &dyn Index, segments: &[BlockNumber]) -> Self {
-        let vouched = index.height(channel).unwrap_or(Height::EMPTY);
-        let beginning = |vouched| Self {
-            from: Position::BEGINNING,
-            vouched,
-        };
-        if segments.is_empty() {
-            // The folder is new, or was emptied on purpose.
-            let _ = index.forget(channel);
-            return beginning(Height::EMPTY);
-        }
-        if let Some(from) = position_from_index(channel, folder, index, segments, vouched) {
-            return Self { from, vouched };
-        }
-        let _ = index.forget(channel);
-        beginning(vouched)
-    }
-}
-
-/// Where to go on reading, if the index fits the files: its last block is there, and so is the end of each
-/// file before.
-fn position_from_index(
-    channel: &ChannelId,
-    folder: &dyn Directory,
-    index: &dyn Index,
-    segments: &[BlockNumber],
-    vouched: Height,
-) -> Option<Position> {
-    let tip = vouched.tip()?;
-    let place = index.get(channel, tip).ok()??;
-    let file = folder.open(&file_name(place.segment)).ok()?;
-    let block = read_record(&*file, place.offset, place.len, tip).ok()?;
-    let indexed = segments.iter().filter(|first| **first <= tip);
-    let fits = indexed.zip(&segments[1..]).all(|(first, next)| {
-        let last = next.0.checked_sub(1).map(BlockNumber);
-        next.0 > vouched.0 || last.is_some_and(|last| ends_with(channel, folder, index, *first, last))
-    });
-    (fits && segments.first() == Some(&BlockNumber::GENESIS)).then(|| Position::after(&block, &place))
-}
-
-/// True when the file that begins with `first` ends with the record of block `last`.
-fn ends_with(
-    channel: &ChannelId,
-    folder: &dyn Directory,
-    index: &dyn Index,
-    first: BlockNumber,
-    last: BlockNumber,
-) -> bool {
-    let Ok(Some(place)) = index.get(channel, last) else {
-        return false;
-    };
-    let len = folder.open(&file_name(first)).and_then(|file| file.len());
-    place.segment == first && len.is_ok_and(|len| len == place.end())
 }
 
 #[cfg(test)]

@@ -6,10 +6,10 @@
 //! ```
 //!
 //! A file is named by the first block in it and by the version of the record format. It is a row of
-//! [records](record) and nothing else. A block is never split; a file that has reached its size is synced
+//! records (`record.rs`) and nothing else. A block is never split; a file that has reached its size is synced
 //! before the next one is made, so a file that is not the last one is complete.
 //!
-//! [`SegmentWriter`] appends and syncs; [`recover`] finds out after a start how far the files are intact.
+//! `SegmentWriter` appends and syncs; `recover.rs` finds out after a start how far the files are intact.
 
 pub(crate) mod record;
 pub(crate) mod recover;

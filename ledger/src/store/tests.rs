@@ -193,7 +193,7 @@ fn place_of(store: &BlockStore, number: u64) -> (PathBuf, u64) {
     use crate::places::Found;
     match store.shared.places.find(BlockNumber(number)) {
         Some(Found::At(place)) => (
-            PathBuf::from("/sim/one").join(file_name(place.segment)),
+            PathBuf::from("/sim/one").join(segment::file_name(place.segment)),
             place.offset,
         ),
         other => panic!("block {number}: {other:?}"),

@@ -1,0 +1,103 @@
+//! What can be wrong with a data folder, or with one channel in it.
+
+use std::io;
+use std::path::PathBuf;
+
+use protos::ChannelId;
+
+use crate::index::IndexError;
+use crate::segment::FolderFault;
+use crate::store::StoreError;
+
+/// Why a data folder cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum FactoryError {
+    /// Another process uses it.
+    #[error("{location} is in use by another process")]
+    Locked {
+        /// The data folder.
+        location: PathBuf,
+    },
+    /// Its index is one of the reference implementation.
+    #[error("{folder} belongs to the reference implementation; import it instead, nothing was changed")]
+    Foreign {
+        /// The index folder.
+        folder: PathBuf,
+    },
+    /// The disk fails.
+    #[error("cannot use {location}: {source}")]
+    Disk {
+        /// What was being used.
+        location: PathBuf,
+        /// What the operating system said.
+        source: io::Error,
+    },
+}
+
+/// Why one channel cannot be opened. The others can.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// It is open already; a channel has one writer.
+    #[error("channel {channel} is open already")]
+    AlreadyOpen {
+        /// The channel.
+        channel: ChannelId,
+    },
+    /// A removal of it has begun and could not be finished; [`LedgerFactory::remove`] tries again.
+    #[error("channel {channel} is half removed: {reason}")]
+    RemovalPending {
+        /// The channel.
+        channel: ChannelId,
+        /// What went wrong.
+        reason: String,
+    },
+    /// Its files cannot be used.
+    #[error("channel {channel}: {source}")]
+    Store {
+        /// The channel.
+        channel: ChannelId,
+        /// Why.
+        source: StoreError,
+    },
+}
+
+/// Why a channel was not removed, or not wholly.
+#[derive(Debug, thiserror::Error)]
+pub enum RemoveError {
+    /// Its writer still exists.
+    #[error("channel {channel} is still open")]
+    StillOpen {
+        /// The channel.
+        channel: ChannelId,
+    },
+    /// The node has no such channel.
+    #[error("channel {channel} does not exist")]
+    Unknown {
+        /// The channel.
+        channel: ChannelId,
+    },
+    /// Its files are not ours.
+    #[error("channel {channel}: {source}")]
+    Folder {
+        /// The channel.
+        channel: ChannelId,
+        /// Why.
+        source: FolderFault,
+    },
+    /// A step failed; once the removal has begun it goes on with the next call or start.
+    #[error("removing channel {channel}: {source}")]
+    Disk {
+        /// The channel.
+        channel: ChannelId,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// The index still knows it; the removal goes on with the next call or start.
+    #[error("removing channel {channel}: {source}")]
+    Index {
+        /// The channel.
+        channel: ChannelId,
+        /// What went wrong.
+        source: IndexError,
+    },
+}
