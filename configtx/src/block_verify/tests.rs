@@ -1,6 +1,7 @@
 use std::path::PathBuf;
 
 use bytes::Bytes;
+use proptest::prelude::*;
 use protos::wire::common::{BlockMetadata, Metadata};
 use serde::Deserialize;
 
@@ -180,4 +181,24 @@ fn both_kinds_of_header_may_sign_one_bft_block() {
         };
     });
     assert_eq!(verify_signatures(&block, &bundle), Ok(()));
+}
+
+proptest! {
+    #[test]
+    fn a_damaged_block_is_refused_or_accepted_without_panic(
+        damage in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..8)
+    ) {
+        let genesis = block("ecdsa/chain/bft-four/o1-000.block");
+        let bundle = Bundle::from_block(&genesis).unwrap();
+        let mut bytes = std::fs::read(vectors().join("ecdsa/chain/bft-four/o1-001.block")).unwrap();
+        for (place, value) in damage {
+            let place = place.index(bytes.len());
+            bytes[place] = value;
+        }
+        if let Ok(damaged) = Block::decode(&bytes[..]) {
+            let _ = verify_block(genesis.header.as_ref().unwrap(), &damaged, &bundle);
+            let _ = verify_signatures(&damaged, &bundle);
+            let _ = crate::join::check_join_block(&damaged);
+        }
+    }
 }
