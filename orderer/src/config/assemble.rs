@@ -28,6 +28,7 @@ pub(super) fn config(file: &Path, values: &Values) -> Result<Config, Vec<Problem
         warnings: Vec::new(),
     };
     assembly.warn_of_keys();
+    assembly.warn_of_variables();
     if assembly.problems.is_empty() {
         Ok(Config {
             warnings: assembly.warnings,
@@ -152,10 +153,14 @@ impl Assembly<'_> {
                         reaches the admin listener may add and remove channels";
             self.problem("Admin.TLS.ClientAuthRequired", what.to_owned());
         }
-        Admin {
-            listen: self.listen("Admin.ListenAddress"),
-            tls,
+        let listen = self.listen("Admin.ListenAddress");
+        if tls.is_none() && !listen.is_loopback() {
+            self.warnings.push(format!(
+                "Admin.TLS.Enabled is false and Admin.ListenAddress is {listen}: whoever reaches that address may \
+                 add and remove channels"
+            ));
         }
+        Admin { listen, tls }
     }
 
     fn listen(&mut self, path: &str) -> Listen {
@@ -214,6 +219,14 @@ impl Assembly<'_> {
             let keys = self.values.unknown_accepted.join(", ");
             self.warnings
                 .push(format!("these keys are set but unknown: {keys}"));
+        }
+    }
+
+    fn warn_of_variables(&mut self) {
+        if !self.values.idle_variables.is_empty() {
+            let names = self.values.idle_variables.join(", ");
+            self.warnings
+                .push(format!("these environment variables set no key: {names}"));
         }
     }
 

@@ -43,8 +43,6 @@ pub enum Kind {
     Path(Base),
     /// Several files.
     Paths(Base),
-    /// Several texts.
-    List,
 }
 
 /// What a relative path is relative to.

@@ -26,7 +26,7 @@ pub(super) fn parse(kind: Kind, text: &str) -> Result<Value, String> {
         Kind::Size => size(text).map(Value::Number),
         Kind::Decimal => decimal(text).map(Value::Decimal),
         Kind::Duration => duration(text).map(Value::Duration),
-        Kind::List | Kind::Paths(_) => Ok(Value::List(list(text))),
+        Kind::Paths(_) => Ok(Value::List(list(text))),
     }
 }
 

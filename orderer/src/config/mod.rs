@@ -184,15 +184,6 @@ pub struct ChannelParticipation {
 }
 
 impl Config {
-    /// Finds the file by `FABRIC_CFG_PATH` and reads it with this process's environment over it.
-    pub fn load() -> Result<Self, ConfigError> {
-        let environment: Environment = std::env::vars_os()
-            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-            .collect();
-        let file = locate(&environment)?;
-        Self::read(&file, &environment)
-    }
-
     /// Reads `file`, lays the `ORDERER_*` variables of `environment` over it, and checks everything.
     pub fn read(file: &Path, environment: &Environment) -> Result<Self, ConfigError> {
         let text = std::fs::read_to_string(file).map_err(|source| ConfigError::Unreadable {
@@ -232,6 +223,12 @@ impl Listen {
             host: bare.to_owned(),
             port: port.parse().ok()?,
         })
+    }
+
+    /// Whether only this machine can reach it.
+    pub fn is_loopback(&self) -> bool {
+        let address: Result<std::net::IpAddr, _> = self.host.parse();
+        address.map_or(self.host == "localhost", |address| address.is_loopback())
     }
 
     /// Host and port as the system's resolver takes them.

@@ -434,6 +434,57 @@ fn plain_listening_is_allowed_with_a_warning() {
 }
 
 #[test]
+fn a_plain_admin_listener_that_others_reach_is_warned_of() {
+    let warned = |address: &str| {
+        let config = good(&format!("Admin: {{ListenAddress: '{address}'}}"));
+        config
+            .warnings
+            .iter()
+            .any(|warning| warning.contains("whoever reaches that address"))
+    };
+    for (address, expected) in [
+        ("127.0.0.1:9443", false),
+        ("localhost:9443", false),
+        ("[::1]:9443", false),
+        ("0.0.0.0:9443", true),
+        (":9443", true),
+        ("10.0.0.5:9443", true),
+    ] {
+        assert_eq!(warned(address), expected, "{address}");
+    }
+}
+
+#[test]
+fn variables_that_set_no_key_are_named() {
+    let variables = [
+        ("ORDERER_GENERAL_LISTENPRT", "1"),
+        ("ORDERER_GENERAL_LOCALMSPID_FILE", ""),
+        ("ORDERER_GENERAL_GENESISPROFILE", "x"),
+        ("ORDERER_SERVICE_HOST", "10.0.0.1"),
+        ("PATH", "/bin"),
+    ];
+    let config = parse_with("", &variables).expect("a good file");
+    let told = "these environment variables set no key: ORDERER_GENERAL_GENESISPROFILE, ORDERER_GENERAL_LISTENPRT \
+                (did you mean ORDERER_GENERAL_LISTENPORT?)";
+    assert!(
+        config.warnings.iter().any(|warning| warning == told),
+        "{:?}",
+        config.warnings
+    );
+}
+
+#[test]
+fn a_file_that_nests_without_end_is_refused() {
+    for text in [
+        "[".repeat(100_000),
+        "a:\n ".repeat(50),
+        format!("{{a: {}", "{a: ".repeat(100_000)),
+    ] {
+        assert!(parse(&text).is_err());
+    }
+}
+
+#[test]
 fn the_effective_configuration_is_listed_without_secrets() {
     let config = good("General: {ListenPort: 27051, BCCSP: {PKCS11: {Pin: 98765432, Label: hsm}}}");
     let lines = config.effective.join("\n");

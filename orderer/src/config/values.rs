@@ -16,7 +16,12 @@ pub(super) struct Values {
     by_path: BTreeMap<&'static str, Resolved>,
     /// Keys of open sections that nobody knows, as written.
     pub(super) unknown_accepted: Vec<String>,
+    /// Variables of our sections that set no key, with the one that was probably meant.
+    pub(super) idle_variables: Vec<String>,
 }
+
+/// How far a variable may be from one we know to be taken for it.
+const LETTERS_OFF_MAX: usize = 2;
 
 /// The value of one key.
 #[derive(Debug)]
@@ -59,6 +64,7 @@ pub(super) fn resolve(
         Ok(Values {
             by_path,
             unknown_accepted: reading.unknown_accepted,
+            idle_variables: idle_variables(environment),
         })
     } else {
         Err(reading.problems)
@@ -271,6 +277,43 @@ fn nearest(lower: &str) -> Option<String> {
         .map(str::to_owned)
 }
 
+/// `ORDERER_…` variables that begin like a section of the file but set no key of it. Others are left alone: the
+/// prefix is a likely one for all sorts of things, such as the addresses a container platform provides.
+fn idle_variables(environment: &Environment) -> Vec<String> {
+    let variables: BTreeSet<String> = KEYS.iter().map(Key::variable).collect();
+    let sections: BTreeSet<&str> = variables
+        .iter()
+        .filter_map(|name| name.split('_').nth(1))
+        .collect();
+    let is_ours = |name: &str| {
+        let section = name
+            .strip_prefix("ORDERER_")
+            .and_then(|rest| rest.split_once('_'));
+        section.is_some_and(|(section, _)| sections.contains(section))
+    };
+    let is_known = |name: &str| {
+        variables.contains(name)
+            || name
+                .strip_suffix("_FILE")
+                .is_some_and(|key| variables.contains(key))
+    };
+    let idle = environment.keys().filter(|name| is_ours(name) && !is_known(name));
+    idle.map(|name| with_likely_variable(name, &variables)).collect()
+}
+
+fn with_likely_variable(name: &str, variables: &BTreeSet<String>) -> String {
+    let likely = variables
+        .iter()
+        .map(|known| (strsim::damerau_levenshtein(known, name), known))
+        .min();
+    match likely {
+        Some((letters_off, known)) if letters_off <= LETTERS_OFF_MAX => {
+            format!("{name} (did you mean {known}?)")
+        }
+        _ => name.to_owned(),
+    }
+}
+
 fn default_of(key: &'static Key, folder: &Path) -> Option<Value> {
     if key.default.is_empty() {
         return None;
@@ -281,7 +324,7 @@ fn default_of(key: &'static Key, folder: &Path) -> Option<Value> {
 fn typed(key: &Key, raw: Raw, folder: &Path) -> Result<Value, String> {
     let value = match (key.kind, raw) {
         (kind, Raw::Text(text)) => kind::parse(kind, &text)?,
-        (Kind::List | Kind::Paths(_), Raw::List(elements)) => Value::List(elements),
+        (Kind::Paths(_), Raw::List(elements)) => Value::List(elements),
         (_, Raw::List(_)) => return Err("one value is expected, not a list".to_owned()),
         (_, Raw::Odd(what)) => return Err(what.to_owned()),
         (_, Raw::Empty | Raw::Section) => return Err("a value is expected".to_owned()),
