@@ -1,3 +1,38 @@
 //! Broadcast and deliver client, making of identities and genesis blocks, and the command line `ordain`.
+//!
+//! ```text
+//! crypto ──> genesis ──> participation::join          a channel comes to life
+//! connection_file ──> connection ──> broadcast        envelopes in
+//!        └──> envelope (signs) ──┴──> deliver         blocks out
+//! ```
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`crypto`] | identities: organisations with authorities, nodes, users, as folders of files |
+//! | [`msp_folder`] | an MSP folder as channel config or as signing identity |
+//! | [`genesis`] | genesis blocks with built-in defaults |
+//! | [`tls`], [`connection`] | TLS settings, addresses, HTTP/2 connections |
+//! | [`connection_file`] | the JSON file that makes commands short |
+//! | [`envelope`] | making and signing envelopes |
+//! | [`broadcast`] | submitting them, many in flight |
+//! | [`deliver`] | fetching and following blocks, resuming after breaks |
+//! | [`load`] | a measured load whose every acknowledged envelope is looked for in the blocks |
+//! | [`participation`] | the admin API: join, list, info, remove |
+//!
+//! Not here: anything of the server. Messages are sent and handed on as the bytes they are.
 
+pub mod broadcast;
+mod codec;
+pub mod connection;
+pub mod connection_file;
 pub mod crypto;
+pub mod deliver;
+pub mod envelope;
+pub mod genesis;
+pub mod load;
+pub mod msp_folder;
+pub mod participation;
+pub mod tls;
+
+pub use connection::{Address, Connection, Target};
+pub use connection_file::ConnectionFile;

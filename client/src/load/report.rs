@@ -1,0 +1,170 @@
+//! The outcome of a run: what was promised, what was kept, how fast.
+
+use std::fmt;
+use std::time::Duration;
+
+use hdrhistogram::Histogram;
+use serde::Serialize;
+
+use super::LoadSpec;
+use super::follow::Followed;
+use super::tally::Tally;
+use crate::broadcast::Acknowledge;
+
+/// A run's numbers. One JSON object when serialized.
+#[derive(Clone, Debug, Serialize)]
+pub struct LoadReport {
+    /// Whether every acknowledged envelope was delivered exactly once and nothing went wrong.
+    pub ok: bool,
+    /// What SUCCESS meant: `accepted`, `committed`, or `default` where the node chose.
+    pub acknowledge: &'static str,
+    /// Data bytes of each envelope.
+    pub payload_bytes: usize,
+    /// Broadcast streams.
+    pub streams: usize,
+    /// Unanswered envelopes a stream may have.
+    pub in_flight_max: usize,
+    /// Envelopes handed to streams.
+    pub sent: u64,
+    /// Envelopes acknowledged with SUCCESS.
+    pub acknowledged: u64,
+    /// Distinct envelopes found in blocks.
+    pub delivered: u64,
+    /// Acknowledged envelopes found in no block.
+    pub missing: u64,
+    /// Envelopes found more than once.
+    pub duplicated: u64,
+    /// Block entries that this run did not send.
+    pub foreign: u64,
+    /// Blocks seen.
+    pub blocks: u64,
+    /// Seconds spent on signing, before the clock started.
+    pub signing_seconds: f64,
+    /// Seconds from the first send to the last delivery.
+    pub seconds: f64,
+    /// Delivered envelopes per second.
+    pub throughput: f64,
+    /// From send to the block that holds it.
+    pub delivery: Latency,
+    /// From send to its acknowledgement.
+    pub acknowledgement: Latency,
+    /// What went wrong, in words.
+    pub failures: Vec<String>,
+}
+
+/// Latencies in milliseconds.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub struct Latency {
+    /// Half were faster.
+    pub p50_ms: f64,
+    /// Nine in ten were faster.
+    pub p90_ms: f64,
+    /// All but one in a hundred were faster.
+    pub p99_ms: f64,
+    /// The slowest.
+    pub max_ms: f64,
+}
+
+/// Digits that latencies keep.
+const DIGITS: u8 = 3;
+
+impl Latency {
+    fn of(times: impl Iterator<Item = Duration>) -> Self {
+        // Three digits are always a valid precision.
+        let Ok(mut histogram) = Histogram::<u64>::new(DIGITS) else {
+            return Self::default();
+        };
+        for time in times {
+            histogram.saturating_record(u64::try_from(time.as_micros()).unwrap_or(u64::MAX));
+        }
+        let at = |quantile| milliseconds(histogram.value_at_quantile(quantile));
+        Self {
+            p50_ms: at(0.5),
+            p90_ms: at(0.9),
+            p99_ms: at(0.99),
+            max_ms: milliseconds(histogram.max()),
+        }
+    }
+}
+
+fn milliseconds(micros: u64) -> f64 {
+    Duration::from_micros(micros).as_secs_f64() * 1000.0
+}
+
+pub(super) fn judge(
+    spec: &LoadSpec,
+    tally: &Tally,
+    signing_time: Duration,
+    mut failures: Vec<String>,
+    followed: Followed,
+) -> LoadReport {
+    failures.extend(followed.failure);
+    let fates: Vec<_> = tally.fates().collect();
+    let count = |test: &dyn Fn(&super::tally::Fate) -> bool| {
+        fates.iter().filter(|fate| test(fate)).count().try_into().unwrap_or(u64::MAX)
+    };
+    let missing = count(&|fate| fate.acknowledged.is_some() && fate.deliveries == 0);
+    let duplicated = count(&|fate| fate.deliveries > 1);
+    let delivered: u64 = count(&|fate| fate.deliveries > 0);
+    let (last_delivered, _) = tally.last_times();
+    LoadReport {
+        ok: missing == 0 && duplicated == 0 && failures.is_empty(),
+        acknowledge: spec.acknowledge.map_or("default", Acknowledge::as_str),
+        payload_bytes: spec.payload_bytes,
+        streams: spec.streams,
+        in_flight_max: spec.in_flight_max,
+        sent: count(&|_| true),
+        acknowledged: count(&|fate| fate.acknowledged.is_some()),
+        delivered,
+        missing,
+        duplicated,
+        foreign: followed.seen.foreign,
+        blocks: followed.seen.blocks,
+        signing_seconds: signing_time.as_secs_f64(),
+        seconds: last_delivered.as_secs_f64(),
+        throughput: per_second(delivered, last_delivered),
+        delivery: Latency::of(fates.iter().filter_map(|fate| fate.delivered)),
+        acknowledgement: Latency::of(fates.iter().filter_map(|fate| fate.acknowledged)),
+        failures,
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^52")]
+fn per_second(count: u64, time: Duration) -> f64 {
+    if time.is_zero() {
+        return 0.0;
+    }
+    count as f64 / time.as_secs_f64()
+}
+
+impl fmt::Display for LoadReport {
+    /// A few lines for people.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            f,
+            "{} envelopes of {} bytes, {} streams, {} in flight each, acknowledge {}",
+            self.sent, self.payload_bytes, self.streams, self.in_flight_max, self.acknowledge
+        )?;
+        writeln!(
+            f,
+            "throughput      {:>9.0} envelopes/s ({} delivered in {:.2} s, {} blocks)",
+            self.throughput, self.delivered, self.seconds, self.blocks
+        )?;
+        for (name, latency) in [("delivered", self.delivery), ("acknowledged", self.acknowledgement)] {
+            writeln!(
+                f,
+                "{name:<15} p50 {:.1} ms, p90 {:.1} ms, p99 {:.1} ms, max {:.1} ms",
+                latency.p50_ms, latency.p90_ms, latency.p99_ms, latency.max_ms
+            )?;
+        }
+        writeln!(
+            f,
+            "kept promises   {} acknowledged, {} missing, {} duplicated",
+            self.acknowledged, self.missing, self.duplicated
+        )?;
+        for failure in &self.failures {
+            writeln!(f, "failure         {failure}")?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,231 @@
+//! The channel participation API of an orderer's admin listener (`docs/spec/behaviour.md` §8).
+
+use std::collections::BTreeMap;
+use std::net::ToSocketAddrs as _;
+use std::time::Duration;
+
+use bytes::Bytes;
+use protos::ChannelId;
+use reqwest::multipart::{Form, Part};
+use reqwest::{Method, RequestBuilder, StatusCode};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::connection::{Address, innermost};
+use crate::tls::{ClientTls, TlsError};
+
+const CHANNELS: &str = "/participation/v1/channels";
+/// The server may take two minutes to write an answer.
+const TIMEOUT: Duration = Duration::from_mins(2);
+
+/// A channel in the list.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChannelEntry {
+    /// Its name.
+    pub name: String,
+    /// Path of its own resource.
+    pub url: String,
+}
+
+/// All channels of a node.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChannelList {
+    /// Servers write null, nothing or a list; here it is always a list.
+    #[serde(default, deserialize_with = "null_is_empty")]
+    pub channels: Vec<ChannelEntry>,
+}
+
+/// One channel on one node.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ChannelInfo {
+    /// Its name.
+    pub name: String,
+    /// Path of its own resource.
+    pub url: String,
+    /// `consenter`, `follower`, `config-tracker` or `other`.
+    pub consensus_relation: String,
+    /// `active`, `onboarding`, `inactive` or `failed`.
+    pub status: String,
+    /// How many blocks the node has.
+    pub height: u64,
+    /// What this server says beyond that.
+    #[serde(flatten)]
+    pub more: BTreeMap<String, serde_json::Value>,
+}
+
+#[derive(Deserialize)]
+struct Refusal {
+    error: String,
+}
+
+fn null_is_empty<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<ChannelEntry>, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
+
+/// Why an admin request did not do what it should.
+#[derive(Debug, thiserror::Error)]
+pub enum AdminError {
+    /// The HTTP client cannot be set up.
+    #[error("cannot set up HTTP: {reason}")]
+    Setup {
+        /// Why.
+        reason: String,
+    },
+    /// The expected server name is no host name.
+    #[error(transparent)]
+    Name(#[from] TlsError),
+    /// No answer.
+    #[error("no answer from {url}: {reason}")]
+    Transport {
+        /// What was asked.
+        url: String,
+        /// The innermost cause.
+        reason: String,
+    },
+    /// The node said no.
+    #[error("the node refused ({status}): {reason}")]
+    Refused {
+        /// HTTP status.
+        status: u16,
+        /// Its reason, or the whole body if that is not the usual JSON.
+        reason: String,
+    },
+    /// A success whose body is not what it should be.
+    #[error("the answer does not parse: {reason}")]
+    Malformed {
+        /// Where and why.
+        reason: String,
+    },
+}
+
+/// Speaks to one node's admin listener. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct AdminClient {
+    http: reqwest::Client,
+    base: String,
+}
+
+impl AdminClient {
+    /// Prepares requests to `address`; with TLS the node asks for a client certificate. Nothing is dialled.
+    pub fn new(address: &Address, tls: Option<&ClientTls>) -> Result<Self, AdminError> {
+        let setup = |error: &dyn std::error::Error| AdminError::Setup {
+            reason: innermost(error),
+        };
+        let mut builder = reqwest::Client::builder().no_proxy().timeout(TIMEOUT);
+        let mut base = format!("http://{address}");
+        if let Some(tls) = tls {
+            let name = tls.name_for(address.host())?.to_str().into_owned();
+            if name != address.host() {
+                let resolved = (address.host(), address.port())
+                    .to_socket_addrs()
+                    .map_err(|error| setup(&error))?
+                    .collect::<Vec<_>>();
+                builder = builder.resolve_to_addrs(&name, &resolved);
+            }
+            base = format!("https://{}", address.with_host(&name));
+            builder = builder.tls_backend_preconfigured(tls.config_for("http/1.1"));
+        }
+        let http = builder.build().map_err(|error| setup(&error))?;
+        Ok(Self { http, base })
+    }
+
+    /// All channels of the node.
+    pub async fn list(&self) -> Result<ChannelList, AdminError> {
+        self.json(self.request(Method::GET, CHANNELS)).await
+    }
+
+    /// One channel.
+    pub async fn info(&self, channel: &ChannelId) -> Result<ChannelInfo, AdminError> {
+        let path = format!("{CHANNELS}/{channel}");
+        self.json(self.request(Method::GET, &path)).await
+    }
+
+    /// Lets the node join the channel of `config_block`, a serialized `common.Block`. Returns how the node
+    /// stands to the channel right after.
+    pub async fn join(&self, config_block: Bytes) -> Result<ChannelInfo, AdminError> {
+        let part = Part::stream(config_block).file_name("config.block");
+        let form = Form::new().part("config-block", part);
+        let request = self.request(Method::POST, CHANNELS).multipart(form);
+        self.json(request).await
+    }
+
+    /// Removes the channel, its blocks included, from the node.
+    pub async fn remove(&self, channel: &ChannelId) -> Result<(), AdminError> {
+        let path = format!("{CHANNELS}/{channel}");
+        self.send(self.request(Method::DELETE, &path)).await.map(drop)
+    }
+
+    fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.http.request(method, format!("{}{path}", self.base))
+    }
+
+    async fn json<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, AdminError> {
+        let body = self.send(request).await?;
+        serde_json::from_slice(&body).map_err(|error| AdminError::Malformed {
+            reason: error.to_string(),
+        })
+    }
+
+    /// The body of a successful answer.
+    async fn send(&self, request: RequestBuilder) -> Result<Bytes, AdminError> {
+        let transport = |error: &reqwest::Error| AdminError::Transport {
+            url: error.url().map_or_else(|| self.base.clone(), ToString::to_string),
+            reason: innermost(error),
+        };
+        let response = request.send().await.map_err(|error| transport(&error))?;
+        let status = response.status();
+        let body = response.bytes().await.map_err(|error| transport(&error))?;
+        if status.is_success() {
+            return Ok(body);
+        }
+        Err(refused(status, &body))
+    }
+}
+
+fn refused(status: StatusCode, body: &[u8]) -> AdminError {
+    let reason = serde_json::from_slice(body).map_or_else(
+        |_| String::from_utf8_lossy(body).trim().to_owned(),
+        |refusal: Refusal| refusal.error,
+    );
+    AdminError::Refused {
+        status: status.as_u16(),
+        reason,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_form_of_an_empty_list_is_read() {
+        for text in [
+            r#"{"systemChannel":null,"channels":null}"#,
+            r#"{"systemChannel":null}"#,
+            r#"{"channels":[]}"#,
+        ] {
+            let list: ChannelList = serde_json::from_str(text).unwrap();
+            assert_eq!(list, ChannelList::default());
+        }
+    }
+
+    #[test]
+    fn unknown_members_of_an_answer_are_kept() {
+        let text = r#"{"name":"a","url":"/u","consensusRelation":"consenter","status":"active","height":1,"x":2}"#;
+        let info: ChannelInfo = serde_json::from_str(text).unwrap();
+        assert_eq!((info.height, info.status.as_str()), (1, "active"));
+        assert_eq!(serde_json::to_string(&info).unwrap(), text);
+    }
+
+    #[test]
+    fn refusals_carry_the_nodes_reason() {
+        let error = refused(StatusCode::METHOD_NOT_ALLOWED, br#"{"error":"cannot join: channel already exists"}"#);
+        assert_eq!(
+            error.to_string(),
+            "the node refused (405): cannot join: channel already exists"
+        );
+        let error = refused(StatusCode::NOT_FOUND, b"404 page not found\n");
+        assert_eq!(error.to_string(), "the node refused (404): 404 page not found");
+    }
+}

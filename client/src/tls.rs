@@ -1,0 +1,131 @@
+//! TLS of a client: own authorities, an optional certificate, an optional name to expect of the server.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use rustls::pki_types::pem::{self, PemObject as _};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
+use sha2::{Digest as _, Sha256};
+
+/// What to trust and what to show. Cheap to clone.
+///
+/// Certificates may have Ed25519, P-256, P-384 or RSA keys; TLS 1.2 and 1.3 are spoken.
+#[derive(Clone, Debug)]
+pub struct ClientTls {
+    config: Arc<ClientConfig>,
+    certificate_hash: Option<Bytes>,
+    server_name: Option<ServerName<'static>>,
+}
+
+/// A client certificate with its key, both PEM.
+#[derive(Clone, Copy)]
+pub struct ClientCertificate<'a> {
+    /// The certificate; more of its chain may follow.
+    pub certificate: &'a [u8],
+    /// Its private key.
+    pub key: &'a [u8],
+}
+
+/// Why PEM files make no [`ClientTls`].
+#[derive(Debug, thiserror::Error)]
+pub enum TlsError {
+    /// The authorities' file is no PEM, or holds no certificate.
+    #[error("certificate authority file holds no certificate: {0}")]
+    Authority(pem::Error),
+    /// An authority's certificate cannot be used.
+    #[error("certificate authority is unusable: {0}")]
+    AuthorityUnusable(rustls::Error),
+    /// The client's certificate file is no PEM, or holds no certificate.
+    #[error("client certificate file holds no certificate: {0}")]
+    Certificate(pem::Error),
+    /// The client's key file is no PEM, or holds no private key.
+    #[error("client key file holds no private key: {0}")]
+    Key(pem::Error),
+    /// Certificate and key do not fit each other, or are of an unknown kind.
+    #[error("client certificate and key are unusable: {0}")]
+    Pair(rustls::Error),
+    /// Not a DNS name and not an IP address.
+    #[error("{name:?} is no server name")]
+    ServerName {
+        /// The name as given.
+        name: String,
+    },
+}
+
+impl ClientTls {
+    /// Trusts the certificates of `authority_pem` and nothing else.
+    pub fn new(authority_pem: &[u8], client: Option<ClientCertificate<'_>>) -> Result<Self, TlsError> {
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let builder = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(TlsError::AuthorityUnusable)?
+            .with_root_certificates(authorities(authority_pem)?);
+        let Some(client) = client else {
+            return Ok(Self::from_config(builder.with_no_client_auth(), None));
+        };
+        let chain = certificates(client.certificate).map_err(TlsError::Certificate)?;
+        let key = PrivateKeyDer::from_pem_slice(client.key).map_err(TlsError::Key)?;
+        let hash = chain.first().map(|leaf| Bytes::copy_from_slice(&Sha256::digest(leaf)));
+        let config = builder
+            .with_client_auth_cert(chain, key)
+            .map_err(TlsError::Pair)?;
+        Ok(Self::from_config(config, hash))
+    }
+
+    fn from_config(config: ClientConfig, certificate_hash: Option<Bytes>) -> Self {
+        Self {
+            config: Arc::new(config),
+            certificate_hash,
+            server_name: None,
+        }
+    }
+
+    /// Expects the server's certificate to hold for `name`, whatever address is dialled.
+    pub fn with_server_name(mut self, name: &str) -> Result<Self, TlsError> {
+        self.server_name = Some(parse_name(name)?);
+        Ok(self)
+    }
+
+    /// SHA-256 of the client certificate's DER: what Deliver requests are bound to under mutual TLS.
+    pub fn certificate_hash(&self) -> Option<&Bytes> {
+        self.certificate_hash.as_ref()
+    }
+
+    /// The name to expect when dialling `host`.
+    pub(crate) fn name_for(&self, host: &str) -> Result<ServerName<'static>, TlsError> {
+        self.server_name.clone().map_or_else(|| parse_name(host), Ok)
+    }
+
+    /// The settings, offering one application protocol: `h2` or `http/1.1`.
+    pub(crate) fn config_for(&self, protocol: &str) -> ClientConfig {
+        let mut config = ClientConfig::clone(&self.config);
+        config.alpn_protocols = vec![protocol.as_bytes().to_vec()];
+        config
+    }
+}
+
+fn parse_name(name: &str) -> Result<ServerName<'static>, TlsError> {
+    ServerName::try_from(name.to_owned()).map_err(|_| TlsError::ServerName {
+        name: name.to_owned(),
+    })
+}
+
+fn authorities(pem: &[u8]) -> Result<RootCertStore, TlsError> {
+    let mut roots = RootCertStore::empty();
+    for certificate in certificates(pem).map_err(TlsError::Authority)? {
+        roots
+            .add(certificate)
+            .map_err(TlsError::AuthorityUnusable)?;
+    }
+    Ok(roots)
+}
+
+/// All certificates of a PEM text, at least one.
+fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, pem::Error> {
+    let all = CertificateDer::pem_slice_iter(pem).collect::<Result<Vec<_>, _>>()?;
+    if all.is_empty() {
+        return Err(pem::Error::NoItemsFound);
+    }
+    Ok(all)
+}
