@@ -233,6 +233,9 @@ impl BroadcastAnswers {
     }
 
     async fn receive(&mut self) -> Result<Option<u64>, BroadcastError> {
+        if matches!(self.stream, Answers::Ended) {
+            return Ok(None);
+        }
         let Some(answer) = self.message().await.map_err(|source| self.broken(source))? else {
             return self.ended();
         };
@@ -288,3 +291,6 @@ impl BroadcastAnswers {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

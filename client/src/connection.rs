@@ -12,8 +12,8 @@ use hyper_util::rt::TokioIo;
 use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio_stream::Stream;
 use tokio_rustls::TlsConnector;
+use tokio_stream::Stream;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Request, Response, Status, Streaming};
 
@@ -234,8 +234,8 @@ impl Connection {
         path: &'static str,
         request: Request<impl Stream<Item = Bytes> + Send + 'static>,
     ) -> Result<Streaming<Bytes>, Status> {
-        let mut grpc = tonic::client::Grpc::new(self.channel.clone())
-            .max_decoding_message_size(MESSAGE_BYTES_MAX);
+        let mut grpc =
+            tonic::client::Grpc::new(self.channel.clone()).max_decoding_message_size(MESSAGE_BYTES_MAX);
         grpc.ready()
             .await
             .map_err(|error| Status::unavailable(innermost(&error)))?;

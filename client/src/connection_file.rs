@@ -22,7 +22,7 @@ use configtx::identity::SigningIdentity;
 use protos::ChannelId;
 use serde::{Deserialize, Serialize};
 
-use crate::connection::{Address, AddressError, Target};
+use crate::connection::{AddressError, Target};
 use crate::envelope::EnvelopeSigner;
 use crate::msp_folder::{self, MspFolderError};
 use crate::participation::{AdminClient, AdminError};
@@ -148,11 +148,10 @@ impl ConnectionFile {
     /// Reads `path`; relative paths in it become relative to the working folder.
     pub fn read(path: &Path) -> Result<Self, ConnectionFileError> {
         let text = fs::read(path).map_err(io_error(path))?;
-        let mut file: Self =
-            serde_json::from_slice(&text).map_err(|source| ConnectionFileError::Parse {
-                path: path.to_owned(),
-                source,
-            })?;
+        let mut file: Self = serde_json::from_slice(&text).map_err(|source| ConnectionFileError::Parse {
+            path: path.to_owned(),
+            source,
+        })?;
         let folder = path.parent().unwrap_or(Path::new(""));
         file.paths().for_each(|path| *path = folder.join(&*path));
         Ok(file)
@@ -299,7 +298,10 @@ mod tests {
         sample(folder.path()).write(&path).unwrap();
         assert_eq!(ConnectionFile::read(&path).unwrap(), sample(folder.path()));
         let text = fs::read_to_string(&path).unwrap();
-        assert!(text.contains(r#""ca": "ca.pem""#) && text.contains("/elsewhere/msp"), "{text}");
+        assert!(
+            text.contains(r#""ca": "ca.pem""#) && text.contains("/elsewhere/msp"),
+            "{text}"
+        );
     }
 
     #[test]
@@ -308,7 +310,10 @@ mod tests {
         let path = folder.path().join("connection.json");
         fs::write(&path, r#"{"chanel":"a"}"#).unwrap();
         let error = ConnectionFile::read(&path).unwrap_err().to_string();
-        assert!(error.contains("chanel") && error.contains("connection.json"), "{error}");
+        assert!(
+            error.contains("chanel") && error.contains("connection.json"),
+            "{error}"
+        );
     }
 
     #[test]

@@ -193,7 +193,9 @@ fn explanation(status: i32) -> &'static str {
             ": the request is malformed, or the clocks differ by more than 15 minutes, or the TLS client \
              certificate is not the one the request names"
         }
-        Ok(common::Status::Forbidden) => ": the identity does not meet the channel's readers policy, or has expired",
+        Ok(common::Status::Forbidden) => {
+            ": the identity does not meet the channel's readers policy, or has expired"
+        }
         Ok(common::Status::NotFound) => ": the node does not serve this channel, or has no such block",
         Ok(common::Status::ServiceUnavailable) => ": the channel has no working consensus at the moment",
         _ => "",
@@ -330,9 +332,7 @@ impl DeliverStream {
         };
         let data = Bytes::from(seek.to_wire().encode_to_vec());
         let kind = HeaderType::DeliverSeekInfo;
-        let envelope = self
-            .signer
-            .sign(kind, data, rand::random(), SystemTime::now());
+        let envelope = self.signer.sign(kind, data, rand::random(), SystemTime::now());
         // Kept open after the request: some servers take its end as the client's farewell.
         let messages = futures::stream::iter([envelope.bytes]).chain(futures::stream::pending());
         self.connection.stream(PATH, Request::new(messages)).await
@@ -392,46 +392,4 @@ fn parse(message: Bytes) -> Result<Answer, prost::DecodeError> {
 }
 
 #[cfg(test)]
-mod tests {
-    use protos::wire::orderer::{DeliverResponse, deliver_response};
-
-    use super::*;
-
-    #[test]
-    fn answers_are_read_without_touching_the_block() {
-        let block = SealedBlock::seal(&protos::block::next(BlockNumber(3), &[1; 32], vec![])).unwrap();
-        let message = [&block.deliver_frame_head()[..], block.bytes()].concat();
-        let Ok(Answer::Block(bytes)) = parse(message.into()) else {
-            panic!("no block")
-        };
-        assert_eq!(&bytes, block.bytes());
-        let status = DeliverResponse {
-            r#type: Some(deliver_response::Type::Status(404)),
-        };
-        assert!(matches!(
-            parse(status.encode_to_vec().into()),
-            Ok(Answer::Status(404))
-        ));
-        assert!(parse(Bytes::from_static(&[0x12, 5, 1])).is_err());
-    }
-
-    #[test]
-    fn pauses_double_up_to_their_maximum() {
-        let resume = Resume::default();
-        let pauses: Vec<_> = [1, 2, 6, 7, 30].map(|tries| resume.pause(tries).as_millis()).into();
-        assert_eq!(pauses, [100, 200, 3200, 5000, 5000]);
-    }
-
-    #[test]
-    fn following_asks_up_to_the_largest_number() {
-        let wire = Seek::follow(Position::NextCommit).to_wire();
-        assert_eq!(
-            wire.stop.and_then(|stop| stop.r#type),
-            Some(seek_position::Type::Specified(SeekSpecified { number: u64::MAX }))
-        );
-        assert_eq!(wire.behavior, SeekBehavior::BlockUntilReady as i32);
-        let wire = Seek::one(Position::Newest).to_wire();
-        assert_eq!(wire.start, wire.stop);
-        assert_eq!(wire.behavior, SeekBehavior::FailIfNotReady as i32);
-    }
-}
+mod tests;

@@ -3,7 +3,7 @@
 //! [`GenesisSpec`] names organisations, consensus and batch limits; policies and capabilities are the usual
 //! ones. Whoever needs others builds a [`configtx::genesis::Profile`] of their own.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
@@ -12,8 +12,8 @@ use std::time::{Duration, SystemTime};
 
 use configtx::duration::GoDuration;
 use configtx::genesis::{
-    ApplicationProfile, CapabilityNames, Consensus, GenesisError, OrdererProfile, Organization, Policies,
-    Profile, any_of_roles, genesis_block, implicit,
+    ApplicationProfile, Consensus, GenesisError, OrdererProfile, Organization, Policies, Profile,
+    any_of_roles, genesis_block, implicit,
 };
 use prost::Message as _;
 use protos::ChannelId;
@@ -125,7 +125,7 @@ impl GenesisSpec {
     /// Reads every file it names.
     pub fn profile(&self) -> Result<Profile, GenesisSpecError> {
         Ok(Profile {
-            capabilities: capability("V3_0"),
+            capabilities: Some(only("V3_0")),
             policies: standard_policies(),
             orderer: OrdererProfile {
                 consensus: self.consensus.read()?,
@@ -137,13 +137,13 @@ impl GenesisSpec {
                     "BlockValidation",
                     implicit(Rule::Any, "Writers"),
                 ),
-                capabilities: capability("V2_0"),
+                capabilities: Some(only("V2_0")),
                 ..OrdererProfile::default()
             },
             application: Some(ApplicationProfile {
                 organizations: read_orgs(&self.application_orgs, application_org_policies)?,
                 policies: application_policies(),
-                capabilities: capability("V2_5"),
+                capabilities: Some(only("V2_5")),
                 acls: BTreeMap::new(),
             }),
             ..Profile::default()
@@ -168,10 +168,7 @@ pub fn write_block(path: &Path, block: &Block) -> Result<(), GenesisSpecError> {
 
 fn write_in_one_step(path: &Path, content: &[u8]) -> io::Result<()> {
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o750)
-            .create(folder)?;
+        fs::DirBuilder::new().recursive(true).mode(0o750).create(folder)?;
     }
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(".part");
@@ -193,7 +190,10 @@ impl ConsensusSpec {
         match self {
             Self::Solo => Ok(Consensus::Solo),
             Self::Etcdraft(members) => {
-                let consenters = members.iter().map(ConsenterSpec::read).collect::<Result<_, _>>()?;
+                let consenters = members
+                    .iter()
+                    .map(ConsenterSpec::read)
+                    .collect::<Result<_, _>>()?;
                 Ok(Consensus::Etcdraft(etcdraft::ConfigMetadata {
                     consenters,
                     options: None,
@@ -253,8 +253,8 @@ fn read_orgs(
     orgs.iter().map(read).collect()
 }
 
-fn capability(name: &str) -> CapabilityNames {
-    Some([name.to_owned()].into())
+fn only(capability: &str) -> BTreeSet<String> {
+    [capability.to_owned()].into()
 }
 
 fn with(mut policies: Policies, name: &str, policy: Policy) -> Policies {

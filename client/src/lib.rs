@@ -28,6 +28,8 @@ pub mod connection_file;
 pub mod crypto;
 pub mod deliver;
 pub mod envelope;
+#[cfg(test)]
+mod fake_orderer;
 pub mod genesis;
 pub mod load;
 pub mod msp_folder;

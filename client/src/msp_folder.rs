@@ -205,11 +205,18 @@ fn apply_config_yaml(
 fn is_enabled(ous: &Yaml<'_>) -> bool {
     let value = ous.as_mapping_get("Enable");
     let word = |word: &str| matches!(word.to_lowercase().as_str(), "yes" | "on" | "y");
-    value.is_some_and(|value| value.as_bool().unwrap_or_else(|| value.as_str().is_some_and(word)))
+    value.is_some_and(|value| {
+        value
+            .as_bool()
+            .unwrap_or_else(|| value.as_str().is_some_and(word))
+    })
 }
 
 fn text<'a>(entry: &'a Yaml<'_>, key: &str) -> &'a str {
-    entry.as_mapping_get(key).and_then(Yaml::as_str).unwrap_or_default()
+    entry
+        .as_mapping_get(key)
+        .and_then(Yaml::as_str)
+        .unwrap_or_default()
 }
 
 /// An entry whose certificate must exist.

@@ -212,7 +212,8 @@ mod tests {
 
     #[test]
     fn unknown_members_of_an_answer_are_kept() {
-        let text = r#"{"name":"a","url":"/u","consensusRelation":"consenter","status":"active","height":1,"x":2}"#;
+        let text =
+            r#"{"name":"a","url":"/u","consensusRelation":"consenter","status":"active","height":1,"x":2}"#;
         let info: ChannelInfo = serde_json::from_str(text).unwrap();
         assert_eq!((info.height, info.status.as_str()), (1, "active"));
         assert_eq!(serde_json::to_string(&info).unwrap(), text);
@@ -220,7 +221,10 @@ mod tests {
 
     #[test]
     fn refusals_carry_the_nodes_reason() {
-        let error = refused(StatusCode::METHOD_NOT_ALLOWED, br#"{"error":"cannot join: channel already exists"}"#);
+        let error = refused(
+            StatusCode::METHOD_NOT_ALLOWED,
+            br#"{"error":"cannot join: channel already exists"}"#,
+        );
         assert_eq!(
             error.to_string(),
             "the node refused (405): cannot join: channel already exists"

@@ -66,7 +66,9 @@ impl ClientTls {
         };
         let chain = certificates(client.certificate).map_err(TlsError::Certificate)?;
         let key = PrivateKeyDer::from_pem_slice(client.key).map_err(TlsError::Key)?;
-        let hash = chain.first().map(|leaf| Bytes::copy_from_slice(&Sha256::digest(leaf)));
+        let hash = chain
+            .first()
+            .map(|leaf| Bytes::copy_from_slice(&Sha256::digest(leaf)));
         let config = builder
             .with_client_auth_cert(chain, key)
             .map_err(TlsError::Pair)?;
@@ -114,9 +116,7 @@ fn parse_name(name: &str) -> Result<ServerName<'static>, TlsError> {
 fn authorities(pem: &[u8]) -> Result<RootCertStore, TlsError> {
     let mut roots = RootCertStore::empty();
     for certificate in certificates(pem).map_err(TlsError::Authority)? {
-        roots
-            .add(certificate)
-            .map_err(TlsError::AuthorityUnusable)?;
+        roots.add(certificate).map_err(TlsError::AuthorityUnusable)?;
     }
     Ok(roots)
 }
@@ -128,4 +128,115 @@ fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, pem::Error> 
         return Err(pem::Error::NoItemsFound);
     }
     Ok(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+    use std::time::SystemTime;
+
+    use rustls::ServerConfig;
+    use rustls::server::WebPkiClientVerifier;
+    use tokio_rustls::TlsAcceptor;
+
+    use super::*;
+    use crate::connection::{ConnectError, Target};
+    use crate::crypto::{self, KeyType, OrgKind, OrgPaths, OrgSpec};
+    use crate::deliver::{DeliverStream, Position, Resume, Seek};
+    use crate::fake_orderer::{FakeOrderer, Faults, signer, target};
+
+    fn org(root: &Path, key: KeyType) -> OrgPaths {
+        let org = OrgSpec::new(OrgKind::Orderer, "ord.test", key).with_node("o1", &["127.0.0.1"]);
+        crypto::make(root, &[org], SystemTime::now()).unwrap().remove(0)
+    }
+
+    /// Demands a client certificate of the same organisation.
+    fn acceptor(org: &OrgPaths) -> TlsAcceptor {
+        let folder = org.node_tls("o1.ord.test");
+        let read = |name: &str| fs::read(folder.join(name)).unwrap();
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let roots = Arc::new(authorities(&read("ca.crt")).unwrap());
+        let verifier = WebPkiClientVerifier::builder_with_provider(roots, provider.clone());
+        let key = PrivateKeyDer::from_pem_slice(&read("server.key")).unwrap();
+        let mut config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_client_cert_verifier(verifier.build().unwrap())
+            .with_single_cert(certificates(&read("server.crt")).unwrap(), key)
+            .unwrap();
+        config.alpn_protocols = vec![b"h2".to_vec()];
+        TlsAcceptor::from(Arc::new(config))
+    }
+
+    fn client(org: &OrgPaths) -> ClientTls {
+        let folder = org.user_tls("Admin@ord.test");
+        let read = |name: &str| fs::read(folder.join(name)).unwrap();
+        let pair = ClientCertificate {
+            certificate: &read("client.crt"),
+            key: &read("client.key"),
+        };
+        ClientTls::new(&read("ca.crt"), Some(pair)).unwrap()
+    }
+
+    async fn deliver_over_mutual_tls(key: KeyType) {
+        let root = tempfile::tempdir().unwrap();
+        let org = org(root.path(), key);
+        let (orderer, address) = FakeOrderer::start(Faults::default(), 1, Some(acceptor(&org))).await;
+        let tls = client(&org);
+        let target = Target {
+            tls: Some(tls.clone()),
+            ..target(address)
+        };
+        let connection = target.connect().await.unwrap();
+        let seek = Seek::one(Position::Newest);
+        let mut stream = DeliverStream::new(&connection, signer(), seek, Resume::NEVER);
+        assert!(stream.next().await.unwrap().is_some());
+        let hash = orderer.seeks.lock()[0].tls_cert_hash.clone();
+        assert_eq!(Some(&hash), tls.certificate_hash());
+        assert_eq!(hash.len(), 32);
+    }
+
+    #[tokio::test]
+    async fn ed25519_certificates_serve_for_mutual_tls_and_bind_requests() {
+        deliver_over_mutual_tls(KeyType::Ed25519).await;
+    }
+
+    #[tokio::test]
+    async fn p256_certificates_serve_for_mutual_tls_and_bind_requests() {
+        deliver_over_mutual_tls(KeyType::P256).await;
+    }
+
+    #[tokio::test]
+    async fn a_server_of_another_authority_is_not_trusted() {
+        let (root, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let server = org(root.path(), KeyType::Ed25519);
+        let (_orderer, address) = FakeOrderer::start(Faults::default(), 1, Some(acceptor(&server))).await;
+        let target = Target {
+            tls: Some(client(&org(other.path(), KeyType::Ed25519))),
+            ..target(address)
+        };
+        let error = target.connect().await.unwrap_err();
+        assert!(matches!(error, ConnectError::Tls { .. }), "{error}");
+    }
+
+    #[tokio::test]
+    async fn an_expected_server_name_stands_in_for_the_address() {
+        let root = tempfile::tempdir().unwrap();
+        let org = org(root.path(), KeyType::Ed25519);
+        let (_orderer, address) = FakeOrderer::start(Faults::default(), 1, Some(acceptor(&org))).await;
+        for (name, fits) in [("o1", true), ("o2", false)] {
+            let target = Target {
+                tls: Some(client(&org).with_server_name(name).unwrap()),
+                ..target(address)
+            };
+            assert_eq!(target.connect().await.is_ok(), fits, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_file_without_certificate_is_named_so() {
+        let error = ClientTls::new(b"nothing here", None).unwrap_err().to_string();
+        assert!(error.contains("certificate authority file"), "{error}");
+    }
 }

@@ -37,7 +37,7 @@ pub(super) struct Follower {
     connection: Connection,
     signer: EnvelopeSigner,
     tally: Arc<Tally>,
-    seen: watch::Receiver<Seen>,
+    latest: watch::Receiver<Seen>,
     task: JoinHandle<DeliverError>,
 }
 
@@ -49,13 +49,13 @@ impl Follower {
         let newest = newest(&connection, &spec.signer).await?;
         let seek = Seek::follow(Position::Number(newest.next()));
         let stream = DeliverStream::new(&connection, spec.signer.clone(), seek, Resume::default());
-        let (sender, seen) = watch::channel(Seen::default());
-        let task = tokio::spawn(follow(stream, tally.clone(), sender));
+        let (updates, latest) = watch::channel(Seen::default());
+        let task = tokio::spawn(follow(stream, tally.clone(), updates));
         Ok(Self {
             connection,
             signer: spec.signer.clone(),
             tally,
-            seen,
+            latest,
             task,
         })
     }
@@ -69,7 +69,7 @@ impl Follower {
             None => self.read_to_tip(patience).await,
         };
         self.task.abort();
-        let seen = *self.seen.borrow();
+        let seen = *self.latest.borrow();
         Followed { seen, failure }
     }
 
@@ -84,7 +84,7 @@ impl Follower {
     async fn wait(&mut self, patience: Duration, done: impl Fn(&Tally, &Seen) -> bool) -> Option<String> {
         let mut idle = Duration::ZERO;
         loop {
-            let seen = *self.seen.borrow_and_update();
+            let seen = *self.latest.borrow_and_update();
             if done(&self.tally, &seen) {
                 return None;
             }
@@ -95,7 +95,7 @@ impl Follower {
                 ended = &mut self.task => return Some(ended.map_or_else(|e| e.to_string(), |e| e.to_string())),
                 () = tokio::time::sleep(LOOK) => {}
             }
-            let moved = self.seen.has_changed().unwrap_or(false);
+            let moved = self.latest.has_changed().unwrap_or(false);
             idle = if moved { Duration::ZERO } else { idle + LOOK };
         }
     }
@@ -113,13 +113,13 @@ async fn newest(connection: &Connection, signer: &EnvelopeSigner) -> Result<Bloc
     Ok(block.map_or(BlockNumber::GENESIS, |block| block.number()))
 }
 
-async fn follow(mut stream: DeliverStream, tally: Arc<Tally>, sender: watch::Sender<Seen>) -> DeliverError {
+async fn follow(mut stream: DeliverStream, tally: Arc<Tally>, updates: watch::Sender<Seen>) -> DeliverError {
     let mut seen = Seen::default();
     loop {
         match stream.next().await {
             Ok(Some(block)) => {
                 note(&mut seen, &tally, &block);
-                let _ = sender.send(seen);
+                let _ = updates.send(seen);
             }
             Ok(None) => {
                 return DeliverError::Malformed {

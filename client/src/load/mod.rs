@@ -77,6 +77,9 @@ pub async fn run(spec: &LoadSpec, progress: &Arc<Progress>) -> Result<LoadReport
     let connections = send::connect(spec).await?;
     tally.start_clock();
     let failures = send::all(spec, &tally, connections).await;
-    let followed = follower.finish(spec.patience).await;
-    Ok(report::judge(spec, &tally, signing_time, failures, followed))
+    let outcome = follower.finish(spec.patience).await;
+    Ok(report::judge(spec, &tally, signing_time, failures, outcome))
 }
+
+#[cfg(test)]
+mod tests;

@@ -101,7 +101,12 @@ pub(super) fn judge(
     failures.extend(followed.failure);
     let fates: Vec<_> = tally.fates().collect();
     let count = |test: &dyn Fn(&super::tally::Fate) -> bool| {
-        fates.iter().filter(|fate| test(fate)).count().try_into().unwrap_or(u64::MAX)
+        fates
+            .iter()
+            .filter(|fate| test(fate))
+            .count()
+            .try_into()
+            .unwrap_or(u64::MAX)
     };
     let missing = count(&|fate| fate.acknowledged.is_some() && fate.deliveries == 0);
     let duplicated = count(&|fate| fate.deliveries > 1);
@@ -150,7 +155,10 @@ impl fmt::Display for LoadReport {
             "throughput      {:>9.0} envelopes/s ({} delivered in {:.2} s, {} blocks)",
             self.throughput, self.delivered, self.seconds, self.blocks
         )?;
-        for (name, latency) in [("delivered", self.delivery), ("acknowledged", self.acknowledgement)] {
+        for (name, latency) in [
+            ("delivered", self.delivery),
+            ("acknowledged", self.acknowledgement),
+        ] {
             writeln!(
                 f,
                 "{name:<15} p50 {:.1} ms, p90 {:.1} ms, p99 {:.1} ms, max {:.1} ms",

@@ -6,10 +6,10 @@ use std::time::Duration;
 use futures::future::{join_all, try_join_all};
 use tokio::time::Instant;
 
-use super::tally::Tally;
 use super::LoadSpec;
+use super::tally::Tally;
 use crate::broadcast::{self, BroadcastAnswers, BroadcastOptions, BroadcastSender};
-use crate::connection::{ConnectError, Connection};
+use crate::connection::{ConnectError, Connection, Target};
 
 /// How often a paced stream wakes to send what is due.
 const PACE: Duration = Duration::from_millis(2);
@@ -17,7 +17,7 @@ const PACE: Duration = Duration::from_millis(2);
 /// One connection a stream.
 pub(super) async fn connect(spec: &LoadSpec) -> Result<Vec<Connection>, ConnectError> {
     let targets = spec.targets.iter().cycle().take(spec.streams);
-    try_join_all(targets.map(|target| target.connect())).await
+    try_join_all(targets.map(Target::connect)).await
 }
 
 /// Runs all streams to their end; returns what went wrong on them.
@@ -27,7 +27,9 @@ pub(super) async fn all(spec: &LoadSpec, tally: &Arc<Tally>, connections: Vec<Co
             first: number,
             step: spec.streams,
             tally: tally.clone(),
-            rate: spec.rate.map(|rate| f64::from(rate) / streams_as_float(spec.streams)),
+            rate: spec
+                .rate
+                .map(|rate| f64::from(rate) / streams_as_float(spec.streams)),
         };
         let options = BroadcastOptions {
             acknowledge: spec.acknowledge,

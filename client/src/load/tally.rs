@@ -89,7 +89,9 @@ impl Tally {
     }
 
     pub(super) fn acknowledged(&self, index: usize) {
-        self.marks[index].acknowledged.store(self.now(), Ordering::Release);
+        self.marks[index]
+            .acknowledged
+            .store(self.now(), Ordering::Release);
         self.progress.acknowledged.fetch_add(1, Ordering::Relaxed);
     }
 

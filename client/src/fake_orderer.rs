@@ -1,0 +1,274 @@
+//! An orderer for tests: every envelope becomes a block of its own, and it misbehaves as told.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use futures::{Stream, StreamExt as _, stream};
+use hyper::server::conn::http2;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use parking_lot::Mutex;
+use prost::Message as _;
+use protos::envelope::Opened;
+use protos::wire::common::{self, ChannelHeader};
+use protos::wire::orderer::{BroadcastResponse, DeliverResponse, SeekInfo, deliver_response, seek_position};
+use protos::{BlockNumber, ChannelId, SealedBlock};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio_rustls::TlsAcceptor;
+use tonic::codegen::BoxStream;
+use tonic::{Request, Response, Status, Streaming};
+
+use crate::codec::RawCodec;
+use crate::connection::Target;
+use crate::crypto::{KeyType, OrgKind, OrgSpec};
+use crate::envelope::EnvelopeSigner;
+
+/// What it does wrong.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Faults {
+    /// Refuses the envelope of this index on a stream.
+    pub(crate) refuse_at: Option<u64>,
+    /// Breaks a broadcast stream at this index.
+    pub(crate) break_at: Option<u64>,
+    /// Never answers from this index on.
+    pub(crate) silent_from: Option<u64>,
+    /// Acknowledges this envelope (counted over all) without ordering it.
+    pub(crate) lose: Option<u64>,
+    /// Orders this envelope twice.
+    pub(crate) duplicate: Option<u64>,
+    /// Breaks each deliver stream after so many blocks.
+    pub(crate) break_deliver_after: Option<usize>,
+    /// Answers every deliver request with this status.
+    pub(crate) deliver_status: Option<i32>,
+}
+
+pub(crate) struct FakeOrderer {
+    faults: Faults,
+    blocks: Mutex<Vec<SealedBlock>>,
+    height: watch::Sender<usize>,
+    received: AtomicU64,
+    /// Request metadata `x-acknowledge` of broadcast streams.
+    pub(crate) acknowledge: Mutex<Vec<Option<String>>>,
+    /// Channel headers of deliver requests.
+    pub(crate) seeks: Mutex<Vec<ChannelHeader>>,
+}
+
+impl FakeOrderer {
+    /// Starts with a chain of `blocks` empty blocks, at least one.
+    pub(crate) async fn start(
+        faults: Faults,
+        blocks: u64,
+        tls: Option<TlsAcceptor>,
+    ) -> (Arc<Self>, SocketAddr) {
+        let orderer = Arc::new(Self {
+            faults,
+            blocks: Mutex::default(),
+            height: watch::channel(0).0,
+            received: AtomicU64::new(0),
+            acknowledge: Mutex::default(),
+            seeks: Mutex::default(),
+        });
+        (0..blocks).for_each(|_| orderer.append(vec![]));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(orderer.clone().accept(listener, tls));
+        (orderer, address)
+    }
+
+    pub(crate) fn blocks(&self) -> Vec<SealedBlock> {
+        self.blocks.lock().clone()
+    }
+
+    pub(crate) fn append(&self, entries: Vec<Bytes>) {
+        let mut blocks = self.blocks.lock();
+        let previous = blocks.last().map(|block| *block.hash()).unwrap_or_default();
+        let number = BlockNumber(blocks.len() as u64);
+        let block = SealedBlock::seal(&protos::block::next(number, &previous, entries)).unwrap();
+        // A field no reader knows: what arrives must still be these bytes.
+        let with_unknown = [&block.bytes()[..], &[0xfa, 0x01, 0x01, 0x7f]].concat();
+        blocks.push(SealedBlock::from_bytes(with_unknown.into()).unwrap());
+        self.height.send_replace(blocks.len());
+    }
+
+    async fn accept(self: Arc<Self>, listener: TcpListener, tls: Option<TlsAcceptor>) {
+        while let Ok((socket, _)) = listener.accept().await {
+            let (orderer, tls) = (self.clone(), tls.clone());
+            tokio::spawn(async move {
+                match tls {
+                    None => orderer.serve(socket).await,
+                    Some(tls) => {
+                        if let Ok(socket) = tls.accept(socket).await {
+                            orderer.serve(socket).await;
+                        }
+                    }
+                }
+            });
+        }
+    }
+
+    async fn serve(self: Arc<Self>, socket: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) {
+        let service = hyper::service::service_fn(move |request: http::Request<hyper::body::Incoming>| {
+            let orderer = self.clone();
+            async move {
+                let mut grpc = tonic::server::Grpc::new(RawCodec);
+                let answer = match request.uri().path() {
+                    "/orderer.AtomicBroadcast/Broadcast" => grpc.streaming(Broadcast(orderer), request).await,
+                    "/orderer.AtomicBroadcast/Deliver" => grpc.streaming(Deliver(orderer), request).await,
+                    path => panic!("no method {path}"),
+                };
+                Ok::<_, std::convert::Infallible>(answer)
+            }
+        });
+        let _ = http2::Builder::new(TokioExecutor::new())
+            .serve_connection(TokioIo::new(socket), service)
+            .await;
+    }
+
+    /// One answer; none breaks the stream.
+    fn order(&self, index: u64, envelope: Bytes) -> Option<BroadcastResponse> {
+        if self.faults.break_at == Some(index) {
+            return None;
+        }
+        if self.faults.refuse_at == Some(index) {
+            return Some(answer(403, "permission denied"));
+        }
+        let count = self.received.fetch_add(1, Ordering::SeqCst);
+        if self.faults.lose != Some(count) {
+            self.append(vec![envelope.clone()]);
+        }
+        if self.faults.duplicate == Some(count) {
+            self.append(vec![envelope]);
+        }
+        Some(answer(200, ""))
+    }
+
+    fn deliver(self: Arc<Self>, seek: SeekInfo) -> impl Stream<Item = Result<Bytes, Status>> {
+        let height = self.height.borrow().to_owned() as u64;
+        let resolve = |position: Option<seek_position::Type>| match position {
+            Some(seek_position::Type::Oldest(_)) => 0,
+            Some(seek_position::Type::Newest(_)) => height - 1,
+            Some(seek_position::Type::Specified(at)) => at.number,
+            _ => height,
+        };
+        let start = resolve(seek.start.and_then(|at| at.r#type));
+        let stop = resolve(seek.stop.and_then(|at| at.r#type));
+        let breaks = self.faults.break_deliver_after;
+        let heights = self.height.subscribe();
+        stream::unfold(
+            (self, heights, start, 0),
+            move |(orderer, mut heights, next, sent)| async move {
+                if breaks == Some(sent) {
+                    return Some((Err(Status::unavailable("broken")), (orderer, heights, next, sent)));
+                }
+                if next > stop {
+                    let message = (next == stop + 1).then(|| Ok(status(200)))?;
+                    return Some((message, (orderer, heights, u64::MAX, sent)));
+                }
+                let at = usize::try_from(next).unwrap();
+                heights.wait_for(|height| *height > at).await.ok()?;
+                let block = orderer.blocks.lock()[at].clone();
+                let message = [&block.deliver_frame_head()[..], block.bytes()].concat();
+                Some((Ok(message.into()), (orderer, heights, next + 1, sent + 1)))
+            },
+        )
+    }
+}
+
+fn answer(status: i32, info: &str) -> BroadcastResponse {
+    BroadcastResponse {
+        status,
+        info: info.to_owned(),
+    }
+}
+
+fn status(status: i32) -> Bytes {
+    let response = DeliverResponse {
+        r#type: Some(deliver_response::Type::Status(status)),
+    };
+    response.encode_to_vec().into()
+}
+
+struct Broadcast(Arc<FakeOrderer>);
+
+impl tonic::server::StreamingService<Bytes> for Broadcast {
+    type Response = Bytes;
+    type ResponseStream = BoxStream<Bytes>;
+    type Future = std::future::Ready<Result<Response<Self::ResponseStream>, Status>>;
+
+    fn call(&mut self, request: Request<Streaming<Bytes>>) -> Self::Future {
+        let level = request.metadata().get("x-acknowledge");
+        let level = level.map(|value| value.to_str().unwrap().to_owned());
+        self.0.acknowledge.lock().push(level);
+        let orderer = self.0.clone();
+        let answers = request.into_inner().enumerate().then(move |(index, message)| {
+            let (orderer, index) = (orderer.clone(), index as u64);
+            async move {
+                if orderer.faults.silent_from.is_some_and(|from| index >= from) {
+                    std::future::pending::<()>().await;
+                }
+                message.map(|envelope| orderer.order(index, envelope))
+            }
+        });
+        let mut over = false;
+        let answers = answers.take_while(move |answer| {
+            let go_on = !over;
+            over |= matches!(answer, Ok(Some(answer)) if answer.status != 200);
+            std::future::ready(go_on)
+        });
+        let messages = answers.map(|answer| {
+            answer?
+                .map(|answer| Bytes::from(answer.encode_to_vec()))
+                .ok_or_else(|| Status::unavailable("broken"))
+        });
+        std::future::ready(Ok(Response::new(Box::pin(messages) as Self::ResponseStream)))
+    }
+}
+
+struct Deliver(Arc<FakeOrderer>);
+
+impl tonic::server::StreamingService<Bytes> for Deliver {
+    type Response = Bytes;
+    type ResponseStream = BoxStream<Bytes>;
+    type Future = tonic::codegen::BoxFuture<Response<Self::ResponseStream>, Status>;
+
+    fn call(&mut self, request: Request<Streaming<Bytes>>) -> Self::Future {
+        let orderer = self.0.clone();
+        Box::pin(async move {
+            let message = request.into_inner().message().await?.unwrap();
+            let opened = Opened::open(message).unwrap();
+            orderer.seeks.lock().push(opened.channel_header);
+            let seek = SeekInfo::decode(opened.data).unwrap();
+            let fixed = orderer.faults.deliver_status;
+            let messages: Self::ResponseStream = match fixed {
+                Some(fixed) => Box::pin(stream::iter([Ok(status(fixed))])),
+                None => Box::pin(orderer.deliver(seek)),
+            };
+            Ok(Response::new(messages))
+        })
+    }
+}
+
+/// A user who signs for channel `test`.
+pub(crate) fn signer() -> EnvelopeSigner {
+    let folder = tempfile::tempdir().unwrap();
+    let org = OrgSpec::new(OrgKind::Peer, "org1.test", KeyType::Ed25519).with_users(1);
+    let made = crate::crypto::make(folder.path(), &[org], SystemTime::now()).unwrap();
+    let msp = made[0].user_msp("User1@org1.test");
+    let identity = crate::msp_folder::signing_identity(&msp, "Org1MSP").unwrap();
+    EnvelopeSigner::new(Arc::new(identity), ChannelId::parse("test").unwrap())
+}
+
+/// Where a fake orderer listens, without TLS.
+pub(crate) fn target(address: SocketAddr) -> Target {
+    Target {
+        address: address.to_string().parse().unwrap(),
+        tls: None,
+    }
+}
+
+/// The status of a refusal in these tests.
+pub(crate) const FORBIDDEN: i32 = common::Status::Forbidden as i32;

@@ -1,0 +1,69 @@
+use super::*;
+use crate::fake_orderer::{FakeOrderer, Faults, signer, target};
+
+async fn run_against(faults: Faults) -> LoadReport {
+    let (_orderer, address) = FakeOrderer::start(faults, 3, None).await;
+    let spec = LoadSpec {
+        targets: vec![target(address)],
+        signer: signer(),
+        envelopes: 101,
+        payload_bytes: 100,
+        streams: 2,
+        in_flight_max: 8,
+        acknowledge: None,
+        rate: None,
+        patience: Duration::from_millis(300),
+    };
+    run(&spec, &Arc::default()).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_node_that_keeps_its_promises_passes() {
+    let report = run_against(Faults::default()).await;
+    assert!(report.ok, "{report}");
+    assert_eq!(
+        (
+            report.acknowledged,
+            report.delivered,
+            report.blocks,
+            report.foreign
+        ),
+        (101, 101, 101, 0)
+    );
+    assert!(report.delivery.max_ms > 0.0 && report.throughput > 0.0);
+}
+
+#[tokio::test]
+async fn a_lost_acknowledged_envelope_is_found_out() {
+    let faults = Faults {
+        lose: Some(40),
+        ..Faults::default()
+    };
+    let report = run_against(faults).await;
+    assert!(!report.ok);
+    assert_eq!((report.missing, report.duplicated), (1, 0));
+}
+
+#[tokio::test]
+async fn an_envelope_ordered_twice_is_found_out() {
+    // The very last one, whose second copy is the newest block.
+    let faults = Faults {
+        duplicate: Some(100),
+        ..Faults::default()
+    };
+    let report = run_against(faults).await;
+    assert!(!report.ok);
+    assert_eq!((report.missing, report.duplicated), (0, 1));
+}
+
+#[tokio::test]
+async fn a_refusal_fails_the_run_but_breaks_no_promise() {
+    let faults = Faults {
+        refuse_at: Some(10),
+        ..Faults::default()
+    };
+    let report = run_against(faults).await;
+    assert!(!report.ok);
+    assert_eq!((report.acknowledged, report.missing), (20, 0));
+    assert_eq!(report.failures.len(), 2);
+}
