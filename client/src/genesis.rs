@@ -3,6 +3,9 @@
 //! [`GenesisSpec`] names organisations, consensus and batch limits; policies and capabilities are the usual
 //! ones. Whoever needs others builds a [`configtx::genesis::Profile`] of their own.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{self, Write as _};
@@ -45,7 +48,9 @@ pub struct GenesisSpec {
 /// An organisation of a channel.
 #[derive(Clone, Debug)]
 pub struct GenesisOrg {
-    /// Its MSP id; also its name in the config.
+    /// Its name in the config; by habit often the MSP id.
+    pub name: String,
+    /// Its MSP id.
     pub msp_id: String,
     /// Its verifying MSP folder.
     pub msp_folder: PathBuf,
@@ -243,7 +248,7 @@ fn read_orgs(
                 source,
             })?;
         Ok(Organization {
-            name: org.msp_id.clone(),
+            name: org.name.clone(),
             msp: folder.to_wire(),
             policies: policies(&org.msp_id, folder.has_node_ous()),
             endpoints: org.endpoints.iter().map(ToString::to_string).collect(),

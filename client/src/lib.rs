@@ -17,6 +17,7 @@
 //! | [`broadcast`] | submitting them, many in flight |
 //! | [`deliver`] | fetching and following blocks, resuming after breaks |
 //! | [`load`] | a measured load whose every acknowledged envelope is looked for in the blocks |
+//! | [`verify`] | a chain's links, data hashes and signatures, checked block by block |
 //! | [`participation`] | the admin API: join, list, info, remove |
 //!
 //! Not here: anything of the server. Messages are sent and handed on as the bytes they are.
@@ -35,6 +36,7 @@ pub mod load;
 pub mod msp_folder;
 pub mod participation;
 pub mod tls;
+pub mod verify;
 
 pub use connection::{Address, Connection, Target};
 pub use connection_file::ConnectionFile;
