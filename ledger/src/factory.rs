@@ -87,6 +87,8 @@ pub enum IndexState {
 enum Channel {
     /// Its folder exists.
     Present,
+    /// It is being opened or removed.
+    Busy,
     /// It was opened; the second one lives as long as the writer.
     Opened(Weak<Shared>, Weak<()>),
     /// A removal has begun and failed for this reason.
@@ -94,14 +96,19 @@ enum Channel {
 }
 
 impl Channel {
-    fn has_writer(&self) -> bool {
-        matches!(self, Self::Opened(_, writer) if writer.strong_count() > 0)
+    fn is_in_use(&self) -> bool {
+        match self {
+            Self::Busy => true,
+            Self::Opened(_, writer) => writer.strong_count() > 0,
+            Self::Present | Self::HalfRemoved(_) => false,
+        }
     }
 }
 
 /// The chains of one node.
 pub struct LedgerFactory {
     options: LedgerOptions,
+    root: Arc<dyn Directory>,
     chains: Arc<dyn Directory>,
     markers: Arc<dyn Directory>,
     index: Arc<dyn Index>,
@@ -158,6 +165,7 @@ impl LedgerFactory {
         })?;
         let factory = Self {
             options,
+            root: Arc::clone(root),
             chains,
             markers,
             index,
@@ -178,6 +186,12 @@ impl LedgerFactory {
         &self.index_state
     }
 
+    /// The data folder itself, for what others keep in it: join blocks in `pendingops/join`, say. Names of
+    /// their own in it are theirs; a channel's folder goes with the channel, whatever is in it.
+    pub fn root(&self) -> &Arc<dyn Directory> {
+        &self.root
+    }
+
     /// The channels that have a folder here, sorted.
     pub fn channels(&self) -> Vec<ChannelId> {
         self.lock_channels().keys().cloned().collect()
@@ -190,41 +204,52 @@ impl LedgerFactory {
     /// - [`OpenError::RemovalPending`]: call [`remove`](Self::remove) first.
     /// - [`OpenError::Store`]: its files are damaged, foreign or unreadable. Nothing was changed.
     pub fn open_channel(&self, channel: &ChannelId) -> Result<BlockStore, OpenError> {
-        let mut channels = self.lock_channels();
-        match channels.get(channel) {
-            Some(known) if known.has_writer() => {
-                return Err(OpenError::AlreadyOpen {
-                    channel: channel.clone(),
-                });
-            }
-            Some(Channel::HalfRemoved(reason)) => {
-                return Err(OpenError::RemovalPending {
-                    channel: channel.clone(),
-                    reason: reason.clone(),
-                });
-            }
-            _ => {}
-        }
+        self.claim_to_open(channel)?;
         let opened = self.open_store(channel);
-        let store = opened.map_err(|source| OpenError::Store {
+        let state = opened.as_ref().map_or(Channel::Present, |store| {
+            let (shared, writer) = store.handles();
+            Channel::Opened(shared, writer)
+        });
+        self.lock_channels().insert(channel.clone(), state);
+        opened.map_err(|source| OpenError::Store {
             channel: channel.clone(),
             source,
-        })?;
-        let (shared, writer) = store.handles();
-        channels.insert(channel.clone(), Channel::Opened(shared, writer));
-        Ok(store)
+        })
+    }
+
+    /// Opening can take long, so the table of channels is not locked meanwhile.
+    fn claim_to_open(&self, channel: &ChannelId) -> Result<(), OpenError> {
+        let mut channels = self.lock_channels();
+        let channel = channel.clone();
+        match channels.get(&channel) {
+            Some(known) if known.is_in_use() => Err(OpenError::AlreadyOpen { channel }),
+            Some(Channel::HalfRemoved(reason)) => {
+                let reason = reason.clone();
+                Err(OpenError::RemovalPending { channel, reason })
+            }
+            _ => {
+                channels.insert(channel, Channel::Busy);
+                Ok(())
+            }
+        }
     }
 
     fn open_store(&self, channel: &ChannelId) -> Result<BlockStore, StoreError> {
-        let made = self.chains.folder(channel.as_str()).and_then(|folder| {
-            self.chains.sync_dir()?;
-            Ok(folder)
-        });
-        let folder = made.map_err(|source| StoreError::Disk {
+        let folder = self.chain_folder(channel).map_err(|source| StoreError::Disk {
             file: self.chains.path().join(channel.as_str()),
             source,
         })?;
         BlockStore::open(channel, folder, Arc::clone(&self.index), self.options.limits())
+    }
+
+    /// A channel's folder; its name is durable.
+    fn chain_folder(&self, channel: &ChannelId) -> io::Result<Arc<dyn Directory>> {
+        let existed = has_entry(&*self.chains, channel.as_str())?;
+        let folder = self.chains.folder(channel.as_str())?;
+        if !existed {
+            self.chains.sync_dir()?;
+        }
+        Ok(folder)
     }
 
     /// Removes a channel's blocks and its part of the index, for good. Its writer must have been dropped;
@@ -233,27 +258,37 @@ impl LedgerFactory {
     /// A marker is made first: once it is there, a crash or an error only delays the removal until the next
     /// call or the next start.
     pub fn remove(&self, channel: &ChannelId) -> Result<(), RemoveError> {
-        let mut channels = self.lock_channels();
-        let known = channels.get(channel).ok_or_else(|| RemoveError::Unknown {
-            channel: channel.clone(),
-        })?;
-        if known.has_writer() {
-            return Err(RemoveError::StillOpen {
-                channel: channel.clone(),
-            });
+        let before = self.claim_to_remove(channel)?;
+        if let Err(error) = self.refuse_foreign(channel) {
+            self.lock_channels().insert(channel.clone(), before);
+            return Err(error);
         }
-        self.refuse_foreign(channel)?;
-        if let Channel::Opened(shared, _) = known
+        if let Channel::Opened(shared, _) = &before
             && let Some(shared) = shared.upgrade()
         {
             shared.mark_removed();
         }
         let removed = self.mark(channel).and_then(|()| self.finish_removal(channel));
+        let mut channels = self.lock_channels();
         match &removed {
             Ok(()) => channels.remove(channel),
             Err(error) => channels.insert(channel.clone(), Channel::HalfRemoved(error.to_string())),
         };
         removed
+    }
+
+    /// Answers what was known of the channel before.
+    fn claim_to_remove(&self, channel: &ChannelId) -> Result<Channel, RemoveError> {
+        let mut channels = self.lock_channels();
+        match channels.get_mut(channel) {
+            Some(known) if known.is_in_use() => Err(RemoveError::StillOpen {
+                channel: channel.clone(),
+            }),
+            Some(known) => Ok(std::mem::replace(known, Channel::Busy)),
+            None => Err(RemoveError::Unknown {
+                channel: channel.clone(),
+            }),
+        }
     }
 
     /// Writes the marker of a removal.
@@ -326,6 +361,13 @@ impl LedgerFactory {
     }
 }
 
+impl Drop for LedgerFactory {
+    /// What the index holds back is read again at the next start if this fails.
+    fn drop(&mut self) {
+        let _ = self.index.flush();
+    }
+}
+
 impl std::fmt::Debug for LedgerFactory {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("LedgerFactory")
@@ -355,6 +397,7 @@ fn make_folders(root: &Arc<dyn Directory>) -> io::Result<(Arc<dyn Directory>, Ar
     let chains = root.folder(CHAINS)?;
     let pending = root.folder(PENDING)?;
     let markers = pending.folder(PENDING_REMOVE)?;
+    chains.sync_dir()?;
     pending.sync_dir()?;
     root.sync_dir()?;
     Ok((chains, markers))

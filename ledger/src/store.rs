@@ -255,9 +255,9 @@ impl BlockStore {
 const REINDEX_BATCH: usize = 256;
 
 impl Drop for BlockStore {
-    /// A clean close leaves nothing for the next start to read again.
+    /// A clean close leaves nothing for the next start to read again. The factory flushes once for all.
     fn drop(&mut self) {
-        self.write_out_index();
+        self.shared.places.hand_over();
     }
 }
 

@@ -43,7 +43,7 @@ pub enum OpenError {
         /// The channel.
         channel: ChannelId,
     },
-    /// A removal of it has begun and could not be finished; [`LedgerFactory::remove`] tries again.
+    /// A removal of it has begun and could not be finished; [`LedgerFactory::remove`](super::LedgerFactory::remove) tries again.
     #[error("channel {channel} is half removed: {reason}")]
     RemovalPending {
         /// The channel.

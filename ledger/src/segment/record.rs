@@ -23,6 +23,9 @@ const HEAD_BYTES_CHECKED: usize = HEAD_BYTES - 4;
 /// Longest block that is stored. Ten times what the default message limit of gRPC lets in.
 pub(crate) const BLOCK_BYTES_MAX: usize = 1 << 30;
 
+/// Longest record: head and block.
+pub(crate) const RECORD_BYTES_MAX: u64 = (HEAD_BYTES + BLOCK_BYTES_MAX) as u64;
+
 const FORMAT: Configuration<LittleEndian, Fixint> = bincode::config::legacy();
 
 /// The head in the order of its fields on disk.

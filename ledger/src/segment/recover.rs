@@ -20,7 +20,7 @@ use bytes::Bytes;
 use protos::block::Hash;
 use protos::{BlockNumber, Height, SealedBlock};
 
-use super::record::{HEAD_BYTES, Head, RecordFault};
+use super::record::{HEAD_BYTES, Head, RECORD_BYTES_MAX, RecordFault};
 use super::{Place, file_name};
 use crate::disk::{Directory, File, read_exact_at};
 
@@ -92,6 +92,9 @@ pub(crate) fn read_record(
     len: u64,
     number: BlockNumber,
 ) -> Result<SealedBlock, ReadFault> {
+    if !(HEAD_BYTES as u64..=RECORD_BYTES_MAX).contains(&len) {
+        return Err(RecordFault::Head.into());
+    }
     let len = usize::try_from(len).map_err(|_| RecordFault::Head)?;
     let mut bytes = vec![0; len];
     read_exact_at(file, offset, &mut bytes)?;
@@ -260,13 +263,18 @@ impl Recovery<'_> {
 
     /// Writes the records that nothing vouches for again, and syncs. `places` begins with block `first`.
     fn make_durable(&self, file: &dyn File, first: BlockNumber, places: &[Place]) -> io::Result<()> {
+        if self.vouched.0 <= self.at.segment.0 {
+            // Not even the file's name need be durable.
+            self.folder.sync_dir()?;
+        }
         let vouched = usize::try_from(self.vouched.0.saturating_sub(first.0)).unwrap_or(usize::MAX);
-        for place in places.iter().skip(vouched) {
+        let unsure = places.get(vouched..).unwrap_or_default();
+        for place in unsure {
             let mut bytes = vec![0; usize::try_from(place.len).map_err(io::Error::other)?];
             read_exact_at(file, place.offset, &mut bytes)?;
             file.write_at(place.offset, &[&bytes])?;
         }
-        file.sync()
+        if unsure.is_empty() { Ok(()) } else { file.sync() }
     }
 
     /// Opens the file that begins with `first`, which must be the block that is due.

@@ -29,7 +29,9 @@ impl Known {
         };
         if segments.is_empty() {
             // The folder is new, or was emptied on purpose.
-            let _ = index.forget(channel);
+            if vouched > Height::EMPTY {
+                let _ = index.forget(channel);
+            }
             return beginning(Height::EMPTY);
         }
         if let Some(from) = position_from_index(channel, folder, index, segments, vouched) {
