@@ -21,6 +21,7 @@
 //! | [`cursor`] | a deliver request as steps |
 //! | [`notify`] | who is told of a new height |
 //! | [`factory`] | [`LedgerFactory`]: the data folder, with all channels |
+//! | [`verify`] | checks a whole chain, for offline use |
 //! | [`suite`] | the tests any disk must pass |
 //!
 //! What holds at any time, crash or not:
@@ -41,6 +42,7 @@ pub mod reader;
 pub mod segment;
 pub mod store;
 pub mod suite;
+pub mod verify;
 
 mod cache;
 mod places;
@@ -53,3 +55,4 @@ pub use segment::FolderFault;
 pub use segment::record::RecordFault;
 pub use segment::recover::{Damage, TornTail};
 pub use store::{AppendError, BlockStore, Recovery, StoreError, SyncError, WriteError};
+pub use verify::{VerifyError, verify_chain};

@@ -217,6 +217,11 @@ impl BlockReader {
         }
     }
 
+    /// The block with this number as the disk has it; it must be below the height.
+    pub(crate) fn get_from_disk(&self, number: BlockNumber) -> Result<SealedBlock, ReadError> {
+        self.0.read(number)
+    }
+
     /// The newest block; none in an empty chain.
     pub fn tip(&self) -> Result<Option<SealedBlock>, ReadError> {
         self.height().tip().map_or(Ok(None), |number| self.get(number))

@@ -300,3 +300,56 @@ fn a_removal_interrupted_at_any_step_is_finished_or_was_never_begun() {
     }
     assert!(outcomes[0] > 50 && outcomes[1] > 10, "{outcomes:?}");
 }
+
+#[test]
+fn whatever_is_in_a_segment_file_opening_answers_with_a_chain_or_an_error() {
+    let (mut opened, mut refused) = (0, 0);
+    for seed in 0..3000 {
+        let mut world = World::new(seed);
+        let (factory, mut store) = world.open();
+        for block in &world.chain[..12] {
+            store.append(block).unwrap();
+        }
+        store.sync().unwrap();
+        drop((store, factory));
+        for _ in 0..=world.chance.below(3) {
+            spoil(&mut world);
+        }
+        if seed % 2 == 0 {
+            world.index = Arc::default();
+        }
+        match world.factory().open_channel(&channel()) {
+            Ok(store) => {
+                opened += 1;
+                store.reader().iter(BlockNumber(0)).for_each(drop);
+            }
+            Err(OpenError::Store { .. }) => refused += 1,
+            Err(other) => panic!("seed {seed}: {other}"),
+        }
+    }
+    assert!(
+        opened > 100 && refused > 100,
+        "{opened} opened, {refused} refused"
+    );
+}
+
+/// Overwrites, cuts, lengthens or removes a segment file.
+fn spoil(world: &mut World) {
+    let folder = world.disk.root().folder("chains").unwrap().folder("one").unwrap();
+    let files = folder.list().unwrap();
+    if files.is_empty() {
+        return;
+    }
+    let which = usize::try_from(world.chance.below(files.len() as u64)).unwrap();
+    let file = folder.open(&files[which].name).unwrap();
+    let len = file.len().unwrap();
+    let garbage: Vec<u8> = (0..world.chance.below(200))
+        .map(|_| u8::try_from(world.chance.below(3)).unwrap())
+        .collect();
+    match world.chance.below(5) {
+        0 => file.truncate(world.chance.below(len + 1)).unwrap(),
+        1 => file.write_at(len, &[&garbage]).unwrap(),
+        2 => folder.remove_file(&files[which].name).unwrap(),
+        _ => file.write_at(world.chance.below(len + 1), &[&garbage]).unwrap(),
+    }
+}

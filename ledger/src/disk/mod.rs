@@ -15,6 +15,7 @@
 
 mod real;
 mod sim;
+mod whole;
 
 use std::fmt;
 use std::io;
@@ -23,6 +24,7 @@ use std::sync::Arc;
 
 pub use real::RealDisk;
 pub use sim::{Fault, SimDisk};
+pub use whole::{read_whole, remove_whole, write_whole};
 
 /// What a name in a folder stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

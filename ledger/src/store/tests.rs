@@ -285,3 +285,34 @@ fn reads_do_not_need_the_index() {
     index.insert(&channel(), BlockNumber(0), &[wrong; 30]).unwrap();
     assert_eq!(read_all(&store), chain(30));
 }
+
+#[test]
+fn a_chain_is_verified_from_disk_to_its_first_fault() {
+    let disk = SimDisk::new(1);
+    let mut store = open(&disk);
+    append_all(&mut store, &chain(10));
+    store.sync().unwrap();
+    let mut checked = 0;
+    let height = crate::verify_chain(&store.reader(), |_| checked += 1).unwrap();
+    assert_eq!((height, checked), (Height(10), 10));
+    let (file, offset) = place_of(&store, 9);
+    disk.flip_bit(&file, offset + 50, 1).unwrap();
+    let error = crate::verify_chain(&store.reader(), |_| ()).unwrap_err();
+    assert!(matches!(error, crate::VerifyError::Read(_)), "{error}");
+}
+
+#[test]
+fn a_block_whose_entries_are_not_those_of_its_header_is_found() {
+    let mut store = open(&SimDisk::new(1));
+    let mut lying = chain(1)[0].decode().unwrap();
+    lying.data.as_mut().unwrap().data[0] = Bytes::from_static(b"other");
+    store.append(&SealedBlock::seal(&lying).unwrap()).unwrap();
+    store.sync().unwrap();
+    let error = crate::verify_chain(&store.reader(), |_| ()).unwrap_err();
+    assert!(matches!(
+        error,
+        crate::VerifyError::DataHash {
+            number: BlockNumber(0)
+        }
+    ));
+}
