@@ -81,6 +81,11 @@ impl Cursor {
         self.next
     }
 
+    /// The block that ends the request; it may lie before the start, and then nothing does.
+    pub fn stop(&self) -> BlockNumber {
+        self.stop
+    }
+
     fn end(&mut self, status: SeekStatus) -> Step {
         self.ended = Some(status);
         Step::End(status)

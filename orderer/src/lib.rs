@@ -1,7 +1,44 @@
 //! The ordering service: `Manager`, `ChainSupport`, front end and the `orderer` binary.
+//!
+//! ```text
+//! client ──gRPC──> codec ──> broadcast ──> processor (verify_pool) ──> multichannel: Chain ──> ledger
+//!                     └────> deliver <────────────────────────────────────────────── reader ┘
+//! operator ─REST─> admin ──> multichannel: Manager
+//! ```
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`config`] | `orderer.yaml` and `ORDERER_*` into one checked configuration |
+//! | [`server`] | wiring: from a configuration to a node that serves |
+//! | [`shutdown`] | signals, and the order of stopping |
+//! | [`tls`] | the server side of TLS |
+//! | [`codec`] | gRPC messages in and out, without copies |
+//! | [`broadcast`], [`deliver`] | the two calls of clients |
+//! | [`processor`] | what an envelope must be before it is ordered |
+//! | [`verify_pool`] | threads for what costs processor time |
+//! | [`multichannel`] | Manager, channels, what a channel lends to its chain |
+//! | [`admin`] | channel participation over REST |
+//! | [`local_msp`] | this node's certificate and key |
+//! | [`logging`] | log lines as operators know them |
+//!
+//! Kept here: what was acknowledged is never lost, and one bad channel never takes the process down.
+//!
+//! Not here: how envelopes are ordered (`consensus`), stored (`ledger`), or what a config means (`configtx`).
 
 pub mod admin;
+pub mod broadcast;
+pub mod codec;
 pub mod config;
+pub mod deliver;
+pub mod local_msp;
 pub mod logging;
+pub mod multichannel;
+pub mod processor;
 pub mod quickstart;
+pub mod server;
+pub mod shutdown;
 pub mod tls;
+pub mod verify_pool;
+
+#[cfg(test)]
+mod testing;

@@ -1,0 +1,114 @@
+//! The Broadcast RPC: envelopes in, one response each, in their order.
+//!
+//! ```text
+//!          up to 128 ready ones       verify pool            chain mailbox           ticket, if `committed`
+//! client ──────────────────────> read ───────────> order ──────────────────> answer ────────────────> client
+//! ```
+//!
+//! The three stages of a stream run at the same time, so a client that pipelines never waits for a round trip.
+//! Order is kept because each stage hands on in the order it was given. The first answer that is not SUCCESS
+//! ends the stream with gRPC status OK; what came after it is never looked at, and was not ordered
+//! (`docs/spec/behaviour.md` §1.1).
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`acknowledge`] | when SUCCESS is said: setting and request metadata |
+//! | [`reply`] | responses, encoded once |
+//! | [`stream`] | the three stages |
+//!
+//! Not here: what is checked ([`Intake`]; see `processor`), and ordering (`consensus`).
+
+pub mod acknowledge;
+pub mod reply;
+mod stream;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use consensus::{Chain, Submission};
+use futures::future::BoxFuture;
+use http::{Request, Response};
+use hyper::body::Body;
+use protos::wire::common::Status as WireStatus;
+use tokio::sync::watch;
+
+use crate::codec::{self, MessageStream, ReplyBody};
+use crate::config::Acknowledge;
+use crate::verify_pool::VerifyPool;
+
+/// Logger of this service; the name is the one operators know from the reference.
+pub const LOGGER: &str = "orderer.common.broadcast";
+
+/// What stands behind the streams: the channels of this node and their checks.
+pub trait Intake: Send + Sync {
+    /// Judges a batch: one verdict for each message, in their order. Costs processor time; called on the pool.
+    fn check(&self, received: Vec<Bytes>, now: SystemTime) -> Vec<Result<Accepted, Refusal>>;
+
+    /// Ready while envelopes may be handed to the chains; waits while the disk is full.
+    fn ready(&self) -> BoxFuture<'_, ()>;
+}
+
+/// An envelope that passed all checks, and where it goes.
+#[derive(Clone)]
+pub struct Accepted {
+    /// The channel's ordering.
+    pub chain: Arc<dyn Chain>,
+    /// What it is to order.
+    pub submission: Submission,
+}
+
+/// An envelope that is turned away.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// What the client gets.
+    pub status: WireStatus,
+    /// And the text beside it.
+    pub info: String,
+    /// The channel it named, as far as it could be read.
+    pub channel: String,
+}
+
+/// The Broadcast service of one listener.
+#[derive(Clone)]
+pub struct Broadcast {
+    /// Channels and checks.
+    pub intake: Arc<dyn Intake>,
+    /// Where the checks run.
+    pub pool: VerifyPool,
+    /// When SUCCESS is said on streams that do not ask for anything else.
+    pub acknowledge: Acknowledge,
+    /// Longest message taken, in bytes.
+    pub recv_bytes_max: usize,
+    /// True once the node stops: idle streams end then.
+    pub stopping: watch::Receiver<bool>,
+}
+
+impl Broadcast {
+    /// Serves one call; must be made within a `tokio` runtime, which runs the stream.
+    pub fn call<B>(&self, request: Request<B>, client: SocketAddr) -> Response<ReplyBody>
+    where
+        B: Body<Data = Bytes> + Send + Unpin + 'static,
+        B::Error: std::fmt::Display + Send,
+    {
+        let level = match acknowledge::asked(request.headers(), self.acknowledge) {
+            Ok(level) => level,
+            Err(status) => return codec::refusal(&status),
+        };
+        let (sink, response) = codec::reply_channel(stream::REPLIES_MAX);
+        let stream = stream::Stream {
+            intake: Arc::clone(&self.intake),
+            pool: self.pool.clone(),
+            level,
+            client,
+            stopping: self.stopping.clone(),
+        };
+        let messages = MessageStream::new(request.into_body(), self.recv_bytes_max);
+        tokio::spawn(stream.run(messages, sink));
+        response
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,304 @@
+//! One Broadcast stream: read, order, answer, all three at the same time.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use consensus::{Chain, EnqueueError, Submission, TicketError, Tickets};
+use futures::{FutureExt as _, StreamExt as _};
+use hyper::body::Body;
+use protos::wire::common::Status as WireStatus;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
+use tonic::Status;
+
+use super::{Accepted, Intake, LOGGER, Refusal, reply};
+use crate::codec::{ClientGone, MessageStream, ReplySink};
+use crate::config::Acknowledge;
+use crate::shutdown;
+use crate::verify_pool::{Pending, VerifyPool};
+
+/// Replies queued for a client that reads slowly; each may stand for a whole batch.
+pub(super) const REPLIES_MAX: usize = 16;
+/// Messages checked together: enough for batch verification, few enough to spread over the pool.
+const BATCH_COUNT_MAX: usize = reply::SUCCESSES_MAX;
+/// A batch is closed by this many bytes.
+const BATCH_BYTES_MAX: usize = 1 << 20;
+/// Batches that are being checked.
+const BATCHES_MAX: usize = 8;
+/// Batches that are ordered and not answered. [`ROOM`] is the real bound; this one must not get in the way of a
+/// `committed` stream that brings its messages one by one.
+const ANSWERS_MAX: usize = 1024;
+/// Room a stream has for messages that are not answered yet, in units of [`ROOM_UNIT_BYTES`].
+const ROOM: usize = 16 * 1024;
+/// A message takes one unit, and one more for each full unit of its length.
+const ROOM_UNIT_BYTES: usize = 1024;
+
+/// What one stream works with.
+pub(super) struct Stream {
+    pub(super) intake: Arc<dyn Intake>,
+    pub(super) pool: VerifyPool,
+    pub(super) level: Acknowledge,
+    pub(super) client: SocketAddr,
+    pub(super) stopping: watch::Receiver<bool>,
+}
+
+/// What the reading stage hands on.
+enum Read {
+    Batch {
+        verdicts: Pending<Vec<Result<Accepted, Refusal>>>,
+        room: Arc<OwnedSemaphorePermit>,
+    },
+    End(Status),
+}
+
+/// What the ordering stage hands on.
+enum Answer {
+    /// So many envelopes are in the chain's intake.
+    Taken {
+        count: usize,
+        tickets: Tickets,
+        room: Arc<OwnedSemaphorePermit>,
+    },
+    /// The stream ends with this response.
+    Refused(Refusal),
+    /// The stream ends with this status.
+    End(Status),
+}
+
+/// A run of verdicts that is handed on as one.
+enum Run {
+    Accepted(Arc<dyn Chain>, Vec<Submission>),
+    Refused(Refusal),
+}
+
+impl Stream {
+    /// Serves the stream to its end.
+    pub(super) async fn run<B>(self, messages: MessageStream<B>, sink: ReplySink)
+    where
+        B: Body<Data = Bytes> + Unpin,
+        B::Error: std::fmt::Display,
+    {
+        let (read_sender, read) = mpsc::channel(BATCHES_MAX);
+        let (answer_sender, answers) = mpsc::channel(ANSWERS_MAX);
+        let work = async {
+            tokio::join!(self.read(messages, read_sender), self.order(read, answer_sender));
+        };
+        let answer = self.answer(answers, &sink);
+        tokio::pin!(answer);
+        // The answering stage decides when the stream is over: after a refusal the others are dropped as they stand.
+        let ended = tokio::select! {
+            biased;
+            ended = &mut answer => ended,
+            () = work => answer.await,
+        };
+        if let Ok(status) = ended {
+            sink.end(status).await;
+        }
+    }
+
+    async fn read<B>(&self, mut messages: MessageStream<B>, next: mpsc::Sender<Read>)
+    where
+        B: Body<Data = Bytes> + Unpin,
+        B::Error: std::fmt::Display,
+    {
+        let room = Arc::new(Semaphore::new(ROOM));
+        let mut stopping = self.stopping.clone();
+        loop {
+            let mut batch = Vec::with_capacity(BATCH_COUNT_MAX);
+            let read = tokio::select! {
+                biased;
+                read = messages.next_batch(&mut batch, BATCH_COUNT_MAX, BATCH_BYTES_MAX) => read,
+                () = shutdown::begun(&mut stopping) => Err(Status::unavailable("the node is stopping")),
+            };
+            let half_closed = batch.is_empty() && read.is_ok();
+            if !batch.is_empty() && !self.check(batch, &room, &next).await {
+                return;
+            }
+            let end = match read {
+                Ok(()) if half_closed => Status::ok(""),
+                Ok(()) => continue,
+                Err(status) => status,
+            };
+            // Fails when the stream is over already.
+            let _ = next.send(Read::End(end)).await;
+            return;
+        }
+    }
+
+    /// Puts a batch onto the pool; false when the stream is over.
+    async fn check(&self, batch: Vec<Bytes>, room: &Arc<Semaphore>, next: &mpsc::Sender<Read>) -> bool {
+        let Ok(room) = Arc::clone(room).acquire_many_owned(room_for(&batch)).await else {
+            return false;
+        };
+        let intake = Arc::clone(&self.intake);
+        let verdicts = self
+            .pool
+            .submit(move || intake.check(batch, SystemTime::now()))
+            .await;
+        let room = Arc::new(room);
+        next.send(Read::Batch { verdicts, room }).await.is_ok()
+    }
+
+    async fn order(&self, mut read: mpsc::Receiver<Read>, next: mpsc::Sender<Answer>) {
+        while let Some(read) = read.recv().await {
+            let last = match read {
+                Read::Batch { verdicts, room } => match verdicts.result().await {
+                    Ok(verdicts) => self.hand_over(verdicts, &room, &next).await,
+                    Err(error) => Some(Answer::End(Status::internal(error.to_string()))),
+                },
+                Read::End(status) => Some(Answer::End(status)),
+            };
+            if let Some(last) = last {
+                // Fails when the client has gone.
+                let _ = next.send(last).await;
+                return;
+            }
+        }
+    }
+
+    /// Hands a batch to its chains; the answer that ends the stream, if there is one.
+    async fn hand_over(
+        &self,
+        verdicts: Vec<Result<Accepted, Refusal>>,
+        room: &Arc<OwnedSemaphorePermit>,
+        next: &mpsc::Sender<Answer>,
+    ) -> Option<Answer> {
+        self.intake.ready().await;
+        for run in runs(verdicts) {
+            let (chain, submissions) = match run {
+                Run::Accepted(chain, submissions) => (chain, submissions),
+                Run::Refused(refusal) => return Some(Answer::Refused(refusal)),
+            };
+            let count = submissions.len();
+            let tickets = match chain.enqueue_all(submissions).await {
+                Ok(tickets) => tickets,
+                Err(error) => return Some(Answer::Refused(not_taken(&error))),
+            };
+            let room = Arc::clone(room);
+            if next.send(Answer::Taken { count, tickets, room }).await.is_err() {
+                return Some(Answer::End(Status::cancelled("client has gone")));
+            }
+        }
+        None
+    }
+
+    async fn answer(
+        &self,
+        mut answers: mpsc::Receiver<Answer>,
+        sink: &ReplySink,
+    ) -> Result<Status, ClientGone> {
+        while let Some(answer) = answers.recv().await {
+            let refusal = match answer {
+                Answer::Taken { count, tickets, room } => {
+                    let refusal = self.acknowledge(count, tickets, sink).await?;
+                    drop(room);
+                    refusal
+                }
+                Answer::Refused(refusal) => Some(refusal),
+                Answer::End(status) => return Ok(status),
+            };
+            if let Some(refusal) = refusal {
+                self.log(&refusal);
+                sink.send_framed(reply::refused(&refusal)).await?;
+                return Ok(Status::ok(""));
+            }
+        }
+        Err(ClientGone)
+    }
+
+    async fn acknowledge(
+        &self,
+        count: usize,
+        tickets: Tickets,
+        sink: &ReplySink,
+    ) -> Result<Option<Refusal>, ClientGone> {
+        match self.level {
+            Acknowledge::Accepted => sink.send_framed(reply::successes(count)).await.map(|()| None),
+            Acknowledge::Committed => acknowledge_committed(tickets, sink).await,
+        }
+    }
+
+    fn log(&self, refusal: &Refusal) {
+        let Refusal {
+            status,
+            info,
+            channel,
+        } = refusal;
+        let (client, status) = (self.client, status.as_str_name());
+        tracing::warn!(target: LOGGER, "refused an envelope for channel '{channel}' from {client} with {status}: {info}");
+    }
+}
+
+/// Says SUCCESS for each ticket once it is durable, several at a time where they are.
+async fn acknowledge_committed(
+    mut tickets: Tickets,
+    sink: &ReplySink,
+) -> Result<Option<Refusal>, ClientGone> {
+    while let Some(first) = tickets.next().await {
+        let mut outcome = Some(first);
+        let mut successes = 0;
+        while let Some(Ok(_)) = outcome {
+            successes += 1;
+            outcome = tickets.next().now_or_never().flatten();
+        }
+        if successes > 0 {
+            sink.send_framed(reply::successes(successes)).await?;
+        }
+        if let Some(Err(error)) = outcome {
+            return Ok(Some(lost(&error)));
+        }
+    }
+    Ok(None)
+}
+
+fn room_for(batch: &[Bytes]) -> u32 {
+    let units: usize = batch
+        .iter()
+        .map(|message| 1 + message.len() / ROOM_UNIT_BYTES)
+        .sum();
+    // A message larger than the whole room takes all of it.
+    u32::try_from(units.min(ROOM)).unwrap_or(u32::MAX)
+}
+
+fn not_taken(error: &EnqueueError) -> Refusal {
+    unavailable(error.to_string())
+}
+
+fn lost(error: &TicketError) -> Refusal {
+    unavailable(error.to_string())
+}
+
+fn unavailable(info: String) -> Refusal {
+    Refusal {
+        status: WireStatus::ServiceUnavailable,
+        info,
+        channel: String::new(),
+    }
+}
+
+/// Joins verdicts that follow each other and go to the same chain. A refusal is the last run.
+fn runs(verdicts: Vec<Result<Accepted, Refusal>>) -> Vec<Run> {
+    let mut runs = Vec::with_capacity(1);
+    let count = verdicts.len();
+    for verdict in verdicts {
+        let Accepted { chain, submission } = match verdict {
+            Ok(accepted) => accepted,
+            Err(refusal) => {
+                runs.push(Run::Refused(refusal));
+                break;
+            }
+        };
+        match runs.last_mut() {
+            Some(Run::Accepted(last, submissions)) if Arc::ptr_eq(last, &chain) => {
+                submissions.push(submission);
+            }
+            _ => {
+                let mut submissions = Vec::with_capacity(count);
+                submissions.push(submission);
+                runs.push(Run::Accepted(chain, submissions));
+            }
+        }
+    }
+    runs
+}

@@ -1,0 +1,476 @@
+//! gRPC messages in and out of HTTP/2 bodies, without copying and without decoding them.
+//!
+//! ```text
+//! DATA frames -> Deframer -> MessageStream::next_batch -> handler -> ReplySink -> ReplyBody -> DATA frames, trailers
+//! ```
+//!
+//! What is hashed or signed is always the bytes that came over the wire, so the handlers are given exactly
+//! those: a message that lies within one DATA frame is a slice of it. The size limit is checked from the
+//! five-byte prefix, before anything is buffered.
+//!
+//! Compression is never offered, so a compressed message is an error of the client.
+
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::{BufMut, Bytes, BytesMut};
+use http::{HeaderMap, HeaderValue, Response};
+use hyper::body::{Body, Frame};
+use tokio::sync::mpsc;
+use tonic::Status;
+
+/// Bytes of the prefix of each message: one flag, and the length as u32, big-endian.
+pub const PREFIX_BYTES: usize = 5;
+
+/// Why the bytes of a request body are not the messages we serve.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FrameError {
+    /// Longer than the listener allows (`General.MaxRecvMsgSize`).
+    #[error("received message larger than max ({bytes} vs. {bytes_max})")]
+    TooLarge {
+        /// Announced length.
+        bytes: usize,
+        /// The limit.
+        bytes_max: usize,
+    },
+    /// The compression flag is set although no compression was agreed.
+    #[error("message is compressed, which was not agreed")]
+    Compressed,
+    /// The body ended within a message.
+    #[error("request ended within a message")]
+    Truncated,
+}
+
+impl From<FrameError> for Status {
+    fn from(error: FrameError) -> Self {
+        let text = error.to_string();
+        match error {
+            FrameError::TooLarge { .. } => Self::resource_exhausted(text),
+            FrameError::Compressed => Self::unimplemented(text),
+            FrameError::Truncated => Self::internal(text),
+        }
+    }
+}
+
+/// Cuts a row of byte chunks into messages. No IO.
+#[derive(Debug)]
+pub struct Deframer {
+    bytes_max: usize,
+    chunks: VecDeque<Bytes>,
+    buffered: usize,
+    /// Length of the message whose prefix has been read already.
+    announced: Option<usize>,
+}
+
+impl Deframer {
+    /// One that refuses messages longer than `bytes_max`.
+    pub fn new(bytes_max: usize) -> Self {
+        Self {
+            bytes_max,
+            chunks: VecDeque::new(),
+            buffered: 0,
+            announced: None,
+        }
+    }
+
+    /// Takes the next chunk of the body.
+    pub fn push(&mut self, chunk: Bytes) {
+        if !chunk.is_empty() {
+            self.buffered += chunk.len();
+            self.chunks.push_back(chunk);
+        }
+    }
+
+    /// The next whole message, or none before more bytes came.
+    pub fn pull(&mut self) -> Result<Option<Bytes>, FrameError> {
+        let bytes = match self.announced {
+            Some(bytes) => bytes,
+            None if self.buffered < PREFIX_BYTES => return Ok(None),
+            None => self.read_prefix()?,
+        };
+        self.announced = Some(bytes);
+        if self.buffered < bytes {
+            return Ok(None);
+        }
+        self.announced = None;
+        Ok(Some(self.take(bytes)))
+    }
+
+    /// Checks that the body did not end within a message.
+    pub fn finish(&self) -> Result<(), FrameError> {
+        if self.buffered == 0 && self.announced.is_none() {
+            Ok(())
+        } else {
+            Err(FrameError::Truncated)
+        }
+    }
+
+    fn read_prefix(&mut self) -> Result<usize, FrameError> {
+        let prefix = self.take(PREFIX_BYTES);
+        if prefix[0] != 0 {
+            return Err(FrameError::Compressed);
+        }
+        let bytes = u32::from_be_bytes([prefix[1], prefix[2], prefix[3], prefix[4]]) as usize;
+        if bytes > self.bytes_max {
+            return Err(FrameError::TooLarge {
+                bytes,
+                bytes_max: self.bytes_max,
+            });
+        }
+        Ok(bytes)
+    }
+
+    /// Takes `bytes` buffered bytes: a slice where one chunk holds them all, else one copy.
+    fn take(&mut self, bytes: usize) -> Bytes {
+        self.buffered -= bytes;
+        match self.chunks.front_mut() {
+            Some(front) if front.len() > bytes => front.split_to(bytes),
+            Some(front) if front.len() == bytes => self.chunks.pop_front().unwrap_or_default(),
+            _ => self.join(bytes),
+        }
+    }
+
+    fn join(&mut self, bytes: usize) -> Bytes {
+        let mut joined = BytesMut::with_capacity(bytes);
+        while joined.len() < bytes {
+            let Some(mut chunk) = self.chunks.pop_front() else {
+                break;
+            };
+            let missing = bytes - joined.len();
+            if chunk.len() > missing {
+                let rest = chunk.split_off(missing);
+                self.chunks.push_front(rest);
+            }
+            joined.put_slice(&chunk);
+        }
+        joined.freeze()
+    }
+}
+
+/// The messages of one request body.
+#[derive(Debug)]
+pub struct MessageStream<B> {
+    body: B,
+    deframer: Deframer,
+    ended: bool,
+}
+
+impl<B> MessageStream<B>
+where
+    B: Body<Data = Bytes> + Unpin,
+    B::Error: std::fmt::Display,
+{
+    /// Reads messages of at most `bytes_max` bytes out of `body`.
+    pub fn new(body: B, bytes_max: usize) -> Self {
+        Self {
+            body,
+            deframer: Deframer::new(bytes_max),
+            ended: false,
+        }
+    }
+
+    /// The next message; none at the client's half-close.
+    pub async fn next(&mut self) -> Result<Option<Bytes>, Status> {
+        let mut batch = Vec::with_capacity(1);
+        self.next_batch(&mut batch, 1, usize::MAX).await?;
+        Ok(batch.pop())
+    }
+
+    /// Waits for one message, then adds to `batch` all that are there already, until it holds `count_max`
+    /// messages or `bytes_max` bytes (the last one may reach past that). Nothing is added at the client's half-close.
+    ///
+    /// # Errors
+    /// What is wrong with the stream; messages before the fault were handed out by earlier calls or stand in `batch`.
+    pub async fn next_batch(
+        &mut self,
+        batch: &mut Vec<Bytes>,
+        count_max: usize,
+        bytes_max: usize,
+    ) -> Result<(), Status> {
+        let mut taken = 0;
+        std::future::poll_fn(|cx| self.poll_batch(cx, batch, count_max, bytes_max, &mut taken)).await
+    }
+
+    fn poll_batch(
+        &mut self,
+        cx: &mut Context<'_>,
+        batch: &mut Vec<Bytes>,
+        count_max: usize,
+        bytes_max: usize,
+        taken: &mut usize,
+    ) -> Poll<Result<(), Status>> {
+        loop {
+            while let Some(message) = self.deframer.pull()? {
+                *taken += message.len();
+                batch.push(message);
+                if batch.len() >= count_max || *taken >= bytes_max {
+                    return Poll::Ready(Ok(()));
+                }
+            }
+            if self.ended {
+                self.deframer.finish()?;
+                return Poll::Ready(Ok(()));
+            }
+            match Pin::new(&mut self.body).poll_frame(cx) {
+                Poll::Ready(Some(Ok(frame))) => self.push(frame),
+                Poll::Ready(Some(Err(error))) => return Poll::Ready(Err(broken(&error))),
+                Poll::Ready(None) => self.ended = true,
+                Poll::Pending if batch.is_empty() => return Poll::Pending,
+                Poll::Pending => return Poll::Ready(Ok(())),
+            }
+        }
+    }
+
+    fn push(&mut self, frame: Frame<Bytes>) {
+        if let Ok(chunk) = frame.into_data() {
+            self.deframer.push(chunk);
+        }
+    }
+}
+
+fn broken(error: &impl std::fmt::Display) -> Status {
+    Status::cancelled(format!("request stream broke: {error}"))
+}
+
+enum Reply {
+    Data(Bytes),
+    End(Box<Status>),
+}
+
+/// Where a handler puts its replies; bounded, so a slow client slows its handler.
+#[derive(Clone, Debug)]
+pub struct ReplySink(mpsc::Sender<Reply>);
+
+/// The client has gone, or the stream was ended already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("client has gone")]
+pub struct ClientGone;
+
+impl ReplySink {
+    /// Queues bytes that are framed already: whole messages with their prefixes, or a part of one.
+    pub async fn send_framed(&self, bytes: Bytes) -> Result<(), ClientGone> {
+        self.0.send(Reply::Data(bytes)).await.map_err(|_| ClientGone)
+    }
+
+    /// Queues one message.
+    pub async fn send(&self, message: &[u8]) -> Result<(), ClientGone> {
+        self.send_framed(framed(message)).await
+    }
+
+    /// Ends the stream with `status`. Dropping all sinks without it ends it as an internal error.
+    pub async fn end(&self, status: Status) {
+        // A client that has gone needs no status.
+        let _ = self.0.send(Reply::End(Box::new(status))).await;
+    }
+
+    /// Resolves once nobody reads the replies any more.
+    pub async fn closed(&self) {
+        self.0.closed().await;
+    }
+}
+
+/// One message with its prefix.
+pub fn framed(message: &[u8]) -> Bytes {
+    let mut out = BytesMut::with_capacity(PREFIX_BYTES + message.len());
+    put_prefix(&mut out, message.len());
+    out.put_slice(message);
+    out.freeze()
+}
+
+/// Writes the prefix of a message of `bytes` bytes, which the protocol cannot express above 4 GiB.
+pub fn put_prefix(out: &mut BytesMut, bytes: usize) {
+    out.put_u8(0);
+    out.put_u32(u32::try_from(bytes).unwrap_or(u32::MAX));
+}
+
+/// The body of a response: replies as they come, then the trailers with the status.
+#[derive(Debug)]
+pub struct ReplyBody {
+    replies: mpsc::Receiver<Reply>,
+    ended: bool,
+}
+
+impl Body for ReplyBody {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        if self.ended {
+            return Poll::Ready(None);
+        }
+        let status = match ready!(self.replies.poll_recv(cx)) {
+            Some(Reply::Data(bytes)) => return Poll::Ready(Some(Ok(Frame::data(bytes)))),
+            Some(Reply::End(status)) => *status,
+            None => Status::internal("the handler of this stream stopped"),
+        };
+        self.ended = true;
+        Poll::Ready(Some(Ok(Frame::trailers(trailers(&status)))))
+    }
+}
+
+fn trailers(status: &Status) -> HeaderMap {
+    let mut trailers = HeaderMap::new();
+    if status.add_header(&mut trailers).is_err() {
+        trailers.insert(Status::GRPC_STATUS, HeaderValue::from_static("13"));
+    }
+    trailers
+}
+
+/// A sink for up to `replies_max` queued replies, and the response that carries them.
+pub fn reply_channel(replies_max: usize) -> (ReplySink, Response<ReplyBody>) {
+    let (sender, replies) = mpsc::channel(replies_max);
+    let mut response = Response::new(ReplyBody {
+        replies,
+        ended: false,
+    });
+    let content_type = HeaderValue::from_static("application/grpc");
+    response
+        .headers_mut()
+        .insert(http::header::CONTENT_TYPE, content_type);
+    (ReplySink(sender), response)
+}
+
+/// A response without messages, for calls that are refused before they begin.
+pub fn refusal(status: &Status) -> Response<ReplyBody> {
+    let (sink, mut response) = reply_channel(1);
+    drop(sink);
+    response.body_mut().ended = true;
+    let headers = response.headers_mut();
+    headers.extend(trailers(status));
+    response
+}
+
+/// Reads a whole reply body back: what tests of the handlers look at.
+#[cfg(test)]
+pub(crate) async fn collect(response: Response<ReplyBody>) -> (Vec<Bytes>, tonic::Code) {
+    use http_body_util::BodyExt as _;
+
+    let mut trailing = response.headers().clone();
+    let mut body = response.into_body();
+    let mut deframer = Deframer::new(usize::MAX);
+    while let Some(Ok(frame)) = body.frame().await {
+        match frame.into_data() {
+            Ok(data) => deframer.push(data),
+            Err(frame) => trailing.extend(frame.into_trailers().unwrap_or_default()),
+        }
+    }
+    let messages = std::iter::from_fn(|| deframer.pull().unwrap()).collect();
+    let status = Status::from_header_map(&trailing).expect("a status");
+    (messages, status.code())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http_body_util::{BodyExt as _, StreamBody};
+
+    fn body_of(chunks: Vec<Bytes>) -> impl Body<Data = Bytes, Error = Infallible> + Unpin {
+        StreamBody::new(futures::stream::iter(
+            chunks.into_iter().map(|chunk| Ok(Frame::data(chunk))),
+        ))
+    }
+
+    #[test]
+    fn a_message_within_one_chunk_is_a_slice_of_it() {
+        let chunk = framed(b"hello");
+        let mut deframer = Deframer::new(10);
+        deframer.push(chunk.clone());
+        let message = deframer.pull().unwrap().unwrap();
+        assert_eq!(message.as_ptr(), chunk[PREFIX_BYTES..].as_ptr());
+        assert_eq!(deframer.finish(), Ok(()));
+    }
+
+    #[test]
+    fn messages_are_found_however_the_bytes_are_chunked() {
+        let all = [framed(b"one"), framed(b""), framed(&[7; 300])].concat();
+        for step in 1..all.len() {
+            let mut deframer = Deframer::new(300);
+            let mut found = Vec::new();
+            for chunk in all.chunks(step) {
+                deframer.push(Bytes::copy_from_slice(chunk));
+                while let Some(message) = deframer.pull().unwrap() {
+                    found.push(message);
+                }
+            }
+            assert_eq!(found, [&b"one"[..], b"", &[7; 300]], "chunks of {step}");
+            assert_eq!(deframer.finish(), Ok(()));
+        }
+    }
+
+    #[test]
+    fn the_size_limit_is_checked_before_the_message_is_buffered() {
+        let mut deframer = Deframer::new(4);
+        deframer.push(framed(b"12345").slice(..PREFIX_BYTES));
+        let error = deframer.pull().unwrap_err();
+        assert_eq!(
+            error,
+            FrameError::TooLarge {
+                bytes: 5,
+                bytes_max: 4
+            }
+        );
+        assert_eq!(Status::from(error).code(), tonic::Code::ResourceExhausted);
+    }
+
+    #[test]
+    fn compressed_and_truncated_messages_are_errors() {
+        let mut deframer = Deframer::new(9);
+        deframer.push(Bytes::from_static(&[1, 0, 0, 0, 0]));
+        assert_eq!(deframer.pull(), Err(FrameError::Compressed));
+        for cut in 1..8 {
+            let mut deframer = Deframer::new(9);
+            deframer.push(framed(b"abc").slice(..cut));
+            assert_eq!(deframer.pull(), Ok(None));
+            assert_eq!(deframer.finish(), Err(FrameError::Truncated), "cut at {cut}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_batch_is_what_is_ready_up_to_its_limits() {
+        let chunks = vec![
+            [framed(b"a"), framed(b"b"), framed(b"c")].concat().into(),
+            framed(b"d"),
+        ];
+        let mut stream = MessageStream::new(body_of(chunks), 10);
+        let mut sizes = Vec::new();
+        for (count_max, bytes_max) in [(2, 100), (100, 1), (100, 100), (100, 100)] {
+            let mut batch = Vec::new();
+            stream.next_batch(&mut batch, count_max, bytes_max).await.unwrap();
+            sizes.push(batch.len());
+        }
+        assert_eq!(sizes, [2, 1, 1, 0]);
+    }
+
+    #[tokio::test]
+    async fn replies_and_status_reach_the_body_in_order() {
+        let (sink, response) = reply_channel(4);
+        sink.send(b"x").await.unwrap();
+        sink.send(b"y").await.unwrap();
+        sink.end(Status::ok("")).await;
+        let (messages, code) = collect(response).await;
+        assert_eq!(
+            (messages, code),
+            (vec![Bytes::from("x"), Bytes::from("y")], tonic::Code::Ok)
+        );
+    }
+
+    #[tokio::test]
+    async fn a_handler_that_stops_without_a_status_is_an_internal_error() {
+        let (sink, response) = reply_channel(4);
+        drop(sink);
+        assert_eq!(collect(response).await.1, tonic::Code::Internal);
+    }
+
+    #[tokio::test]
+    async fn a_refusal_has_its_status_in_the_headers() {
+        let response = refusal(&Status::unimplemented("no such method"));
+        assert_eq!(response.headers()[Status::GRPC_STATUS], "12");
+        let body = response.into_body().collect().await.unwrap();
+        assert!(body.to_bytes().is_empty());
+    }
+}

@@ -1,0 +1,195 @@
+//! The Deliver RPC: seek requests in; blocks and one status for each, in their order.
+//!
+//! ```text
+//! SeekInfo envelope -> request: parse, time, TLS hash -> channel -> seek: cursor steps -> block bytes as stored
+//!                                  400                     404        access before each block: 403
+//! ```
+//!
+//! SUCCESS keeps the stream open for the next request; any other status ends it with gRPC status OK
+//! (`docs/spec/behaviour.md` §2). Requests that come early wait in the stream.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`request`] | a request's headers and the checks on them; pure |
+//! | [`access`] | who may read, asked again as the config moves; pure |
+//! | [`message`] | responses: blocks as they are stored, headers alone, statuses |
+//! | [`seek`] | one seek request from start to status |
+//! | [`source`] | what the streams read from: a channel of this node |
+//!
+//! Not here: positions (`ledger::cursor`), policies (`configtx`).
+
+pub mod access;
+pub mod message;
+pub mod request;
+mod seek;
+pub mod source;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use hyper::body::Body;
+use protos::wire::common::Status as WireStatus;
+use sha2::{Digest, Sha256};
+use tokio::sync::watch;
+use tonic::Status;
+
+use crate::codec::{self, ClientGone, MessageStream, ReplyBody, ReplySink};
+use crate::shutdown;
+use request::SeekRequest;
+use source::Channels;
+
+/// Logger of this service; the name is the one operators know from the reference.
+pub const LOGGER: &str = "common.deliver";
+
+/// Frames queued for a client that reads slowly: about four blocks of two frames each.
+const REPLIES_MAX: usize = 8;
+
+/// The Deliver service of one listener.
+#[derive(Clone)]
+pub struct Deliver {
+    /// The channels of this node.
+    pub channels: Arc<dyn Channels>,
+    /// How far a request's timestamp may be from ours.
+    pub time_window: Duration,
+    /// Expired certificates are let in, for repair.
+    pub no_expiration_checks: bool,
+    /// Whether requests must carry the hash of the client's TLS certificate: on listeners with mutual TLS.
+    pub binds_to_tls: bool,
+    /// Longest request taken, in bytes.
+    pub recv_bytes_max: usize,
+    /// True once the node stops: streams that have sent what there is end then.
+    pub stopping: watch::Receiver<bool>,
+}
+
+/// Who is at the other end of a stream.
+#[derive(Clone, Debug)]
+pub struct Client {
+    /// Its address.
+    pub address: SocketAddr,
+    /// Hash of its TLS certificate, if it showed one.
+    pub tls_hash: Option<[u8; 32]>,
+}
+
+impl Client {
+    /// A client that showed this TLS certificate, in DER.
+    pub fn new(address: SocketAddr, tls_certificate: Option<&[u8]>) -> Self {
+        Self {
+            address,
+            tls_hash: tls_certificate.map(|der| Sha256::digest(der).into()),
+        }
+    }
+}
+
+impl Deliver {
+    /// Serves one call; must be made within a `tokio` runtime, which runs the stream.
+    pub fn call<B>(&self, request: Request<B>, client: Client) -> Response<ReplyBody>
+    where
+        B: Body<Data = Bytes> + Send + Unpin + 'static,
+        B::Error: std::fmt::Display + Send,
+    {
+        let (sink, response) = codec::reply_channel(REPLIES_MAX);
+        let messages = MessageStream::new(request.into_body(), self.recv_bytes_max);
+        tokio::spawn(self.clone().run(messages, sink, client));
+        response
+    }
+
+    async fn run<B>(self, mut messages: MessageStream<B>, sink: ReplySink, client: Client)
+    where
+        B: Body<Data = Bytes> + Unpin,
+        B::Error: std::fmt::Display,
+    {
+        if let Ok(status) = self.serve(&mut messages, &sink, &client).await {
+            sink.end(status).await;
+        }
+    }
+
+    /// Serves request after request; how the call ends.
+    async fn serve<B>(
+        &self,
+        messages: &mut MessageStream<B>,
+        sink: &ReplySink,
+        client: &Client,
+    ) -> Result<Status, ClientGone>
+    where
+        B: Body<Data = Bytes> + Unpin,
+        B::Error: std::fmt::Display,
+    {
+        loop {
+            let received = match self.next_request(messages).await {
+                Ok(Some(received)) => received,
+                Ok(None) => return Ok(Status::ok("")),
+                Err(status) => return Ok(status),
+            };
+            let status = self.answer(received, sink, client).await?;
+            sink.send_framed(message::status(status)).await?;
+            if status != WireStatus::Success {
+                return Ok(Status::ok(""));
+            }
+        }
+    }
+
+    /// The next request; none at the client's half-close. An idle stream ends when the node stops.
+    async fn next_request<B>(&self, messages: &mut MessageStream<B>) -> Result<Option<Bytes>, Status>
+    where
+        B: Body<Data = Bytes> + Unpin,
+        B::Error: std::fmt::Display,
+    {
+        let mut stopping = self.stopping.clone();
+        tokio::select! {
+            biased;
+            next = messages.next() => next,
+            () = shutdown::begun(&mut stopping) => Err(Status::unavailable("the node is stopping")),
+        }
+    }
+
+    /// Carries out one request; the status that ends it.
+    async fn answer(
+        &self,
+        received: Bytes,
+        sink: &ReplySink,
+        client: &Client,
+    ) -> Result<WireStatus, ClientGone> {
+        match self.accept(received, client) {
+            Ok(seek) => seek.run(sink).await,
+            Err(status) => Ok(status),
+        }
+    }
+
+    /// The checks before the first block, in the order of `docs/spec/behaviour.md` §2.2.
+    fn accept(&self, received: Bytes, client: &Client) -> Result<seek::Seek, WireStatus> {
+        let now = SystemTime::now();
+        let checked = SeekRequest::parse(received).and_then(|request| {
+            request.check_time(now, self.time_window)?;
+            if self.binds_to_tls {
+                request.check_tls(client.tls_hash.as_ref())?;
+            }
+            Ok(request)
+        });
+        let request = checked.map_err(|error| {
+            tracing::warn!(target: LOGGER, "rejecting deliver request from {}: {error}", client.address);
+            WireStatus::BadRequest
+        })?;
+        let source = self.channels.find(request.channel()).inspect_err(|status| {
+            tracing::warn!(
+                target: LOGGER,
+                "rejecting deliver for channel '{}' from {} with {}: channel is not here or cannot be read",
+                request.channel(),
+                client.address,
+                status.as_str_name()
+            );
+        })?;
+        seek::Seek::begin(
+            request,
+            source,
+            client.address,
+            self.no_expiration_checks,
+            self.stopping.clone(),
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests;

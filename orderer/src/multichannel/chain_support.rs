@@ -1,0 +1,252 @@
+//! What a channel lends to its chain: the rules in force, the next block, the ledger.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use arc_swap::ArcSwap;
+use configtx::identity::SigningIdentity;
+use consensus::{BatchConfig, ConsenterMetadata, ConsenterSupport, Revalidate, RevalidateError, WriteError};
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use ledger::{BlockReader, BlockStore};
+use parking_lot::Mutex;
+use protos::block::{self, Hash};
+use protos::wire::common::Block;
+use protos::{BlockNumber, ChannelId, ConfigSeq, Envelope, Height};
+use tokio::sync::watch;
+
+use super::block_writer::{BlockWriter, Writing};
+use super::disk_space::DiskSpace;
+use crate::processor::{self, Rules};
+
+/// One channel's config in force, processor, block writer and ledger.
+#[derive(Debug)]
+pub struct ChainSupport {
+    channel: ChannelId,
+    rules: Arc<ArcSwap<Rules>>,
+    reader: BlockReader,
+    heights: watch::Receiver<Height>,
+    writer: BlockWriter,
+    /// The last block taken for writing, durable or not.
+    tip: Mutex<Tip>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Tip {
+    height: Height,
+    hash: Hash,
+}
+
+/// What all channels of a node have in common.
+#[derive(Clone, Debug)]
+pub struct NodeParts {
+    /// In whose name blocks are signed.
+    pub identity: Arc<SigningIdentity>,
+    /// `General.Authentication.NoExpirationChecks`.
+    pub no_expiration_checks: bool,
+    /// Whether the data folder has room.
+    pub space: DiskSpace,
+}
+
+/// Why a channel's ledger cannot be gone on with.
+#[derive(Debug, thiserror::Error)]
+pub enum SupportError {
+    /// A block cannot be read.
+    #[error(transparent)]
+    Read(#[from] ledger::ReadError),
+    /// The ledger has no block.
+    #[error("ledger is empty")]
+    Empty,
+    /// The last block's metadata does not say where the config is.
+    #[error("last block: {0}")]
+    Metadata(#[from] block::MetadataError),
+    /// The config block is missing or no block.
+    #[error("config block {0} cannot be read")]
+    NoConfigBlock(BlockNumber),
+    /// The config is not valid.
+    #[error("config block: {0}")]
+    Bundle(#[from] configtx::bundle::BundleError),
+    /// The batch limits of the config contradict each other.
+    #[error("config block: {0}")]
+    Limits(#[from] blockcutter::LimitsError),
+    /// The ledger belongs to another channel.
+    #[error("ledger is that of channel {found}")]
+    OtherChannel {
+        /// The channel its config names.
+        found: ChannelId,
+    },
+    /// No thread for the writer.
+    #[error("cannot start the writer: {0}")]
+    Thread(#[from] std::io::Error),
+}
+
+impl ChainSupport {
+    /// Goes on with the channel in `store`, which has at least its genesis block. Answers what the last block
+    /// carries for its consenter as well.
+    pub fn open(
+        channel: ChannelId,
+        store: BlockStore,
+        node: &NodeParts,
+    ) -> Result<(Arc<Self>, ConsenterMetadata), SupportError> {
+        let reader = store.reader();
+        let last = reader.tip()?.ok_or(SupportError::Empty)?;
+        let decoded = last
+            .decode()
+            .map_err(|_| SupportError::NoConfigBlock(last.number()))?;
+        let last_config = block::last_config(&decoded)?;
+        let bundle = read_config(&reader, last_config)?;
+        if *bundle.channel_id() != channel {
+            let found = bundle.channel_id().clone();
+            return Err(SupportError::OtherChannel { found });
+        }
+        let rules = Rules::new(Arc::new(bundle), node.no_expiration_checks)?;
+        let rules = Arc::new(ArcSwap::from_pointee(rules));
+        let heights = watch_heights(&reader);
+        let writer = BlockWriter::start(Writing {
+            channel: channel.clone(),
+            store,
+            identity: Arc::clone(&node.identity),
+            last_config,
+            rules: Arc::clone(&rules),
+            no_expiration_checks: node.no_expiration_checks,
+            space: node.space.clone(),
+        })?;
+        let metadata = block::orderer_metadata(&decoded)?
+            .unwrap_or_default()
+            .consenter_metadata;
+        let tip = Mutex::new(Tip {
+            height: last.height(),
+            hash: *last.hash(),
+        });
+        let support = Self {
+            channel,
+            rules,
+            reader,
+            heights,
+            writer,
+            tip,
+        };
+        Ok((Arc::new(support), ConsenterMetadata(metadata)))
+    }
+
+    /// The checks in force.
+    pub fn rules(&self) -> Arc<Rules> {
+        self.rules.load_full()
+    }
+
+    /// Reads its blocks.
+    pub fn reader(&self) -> &BlockReader {
+        &self.reader
+    }
+
+    /// The durable height, as it grows.
+    pub fn heights(&self) -> watch::Receiver<Height> {
+        self.heights.clone()
+    }
+
+    fn write(
+        &self,
+        block: Block,
+        metadata: ConsenterMetadata,
+        is_config: bool,
+    ) -> BoxFuture<'static, Result<(), WriteError>> {
+        match self.advance(&block) {
+            Ok(()) => self.writer.write(block, metadata, is_config),
+            Err(error) => async { Err(error) }.boxed(),
+        }
+    }
+
+    /// Makes `block` the tip, if it follows.
+    fn advance(&self, block: &Block) -> Result<(), WriteError> {
+        let mut tip = self.tip.lock();
+        let number = tip.height.next_number();
+        let Some(header) = &block.header else {
+            let reason = "block has no header".to_owned();
+            return Err(WriteError { number, reason });
+        };
+        if header.number != number.0 || header.previous_hash[..] != tip.hash {
+            let reason = format!(
+                "block {} does not follow the tip of height {}",
+                header.number, tip.height
+            );
+            return Err(WriteError { number, reason });
+        }
+        *tip = Tip {
+            height: Height::of_tip(number),
+            hash: block::header_hash(header),
+        };
+        Ok(())
+    }
+}
+
+fn read_config(reader: &BlockReader, number: BlockNumber) -> Result<configtx::Bundle, SupportError> {
+    let found = reader.get(number)?.ok_or(SupportError::NoConfigBlock(number))?;
+    let found = found.decode().map_err(|_| SupportError::NoConfigBlock(number))?;
+    Ok(configtx::Bundle::from_block(&found)?)
+}
+
+fn watch_heights(reader: &BlockReader) -> watch::Receiver<Height> {
+    let (sender, heights) = watch::channel(reader.height());
+    let latest = sender.clone();
+    reader.on_height(Box::new(move |height| {
+        sender.send_replace(height);
+    }));
+    // Registered first, so that no height is missed in between.
+    latest.send_replace(reader.height());
+    heights
+}
+
+impl Revalidate for ChainSupport {
+    fn config_seq(&self) -> ConfigSeq {
+        self.rules.load().bundle().sequence()
+    }
+
+    fn revalidate_normal(&self, envelope: &Envelope) -> Result<(), RevalidateError> {
+        let rules_of = |_: &str| Some(self.rules());
+        let checked = processor::process(envelope.entry().clone(), rules_of, SystemTime::now());
+        checked.map(drop).map_err(|error| RevalidateError {
+            reason: error.to_string(),
+        })
+    }
+
+    fn revalidate_config(&self, _envelope: &Envelope) -> Result<Envelope, RevalidateError> {
+        let reason = processor::ProcessError::ConfigUpdatesUnavailable.to_string();
+        Err(RevalidateError { reason })
+    }
+}
+
+impl ConsenterSupport for ChainSupport {
+    fn channel_id(&self) -> &ChannelId {
+        &self.channel
+    }
+
+    fn height(&self) -> Height {
+        self.tip.lock().height
+    }
+
+    fn batch_config(&self) -> BatchConfig {
+        self.rules.load().batch()
+    }
+
+    fn create_next_block(&self, batch: Vec<Envelope>) -> Block {
+        let tip = *self.tip.lock();
+        let entries = batch.into_iter().map(Envelope::into_entry).collect();
+        block::next(tip.height.next_number(), &tip.hash, entries)
+    }
+
+    fn write_block(
+        &self,
+        block: Block,
+        metadata: ConsenterMetadata,
+    ) -> BoxFuture<'static, Result<(), WriteError>> {
+        self.write(block, metadata, false)
+    }
+
+    fn write_config_block(
+        &self,
+        block: Block,
+        metadata: ConsenterMetadata,
+    ) -> BoxFuture<'static, Result<(), WriteError>> {
+        self.write(block, metadata, true)
+    }
+}

@@ -1,0 +1,111 @@
+//! The Manager as Broadcast sees it: batches of envelopes judged, with their signatures verified together.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use configtx::identity::verify_batch;
+use consensus::{Chain, Submission};
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+
+use super::manager::{Channels, Manager};
+use crate::broadcast::{Accepted, Intake, Refusal};
+use crate::processor::{self, Prepared, ProcessError};
+
+/// An envelope that lacks only its signature's verification, and its way.
+struct Candidate {
+    chain: Arc<dyn Chain>,
+    prepared: Prepared,
+    channel: String,
+}
+
+impl Intake for Manager {
+    fn check(&self, received: Vec<Bytes>, now: SystemTime) -> Vec<Result<Accepted, Refusal>> {
+        let channels = self.channels();
+        let mut candidates = Vec::with_capacity(received.len());
+        let mut refusal = None;
+        for message in received {
+            match self.prepare(&channels, message, now) {
+                Ok(candidate) => candidates.push(candidate),
+                Err(refused) => {
+                    // It ends the stream, so nothing after it matters.
+                    refusal = Some(refused);
+                    break;
+                }
+            }
+        }
+        let mut verdicts = verify(candidates);
+        verdicts.extend(refusal.map(Err));
+        verdicts
+    }
+
+    fn ready(&self) -> BoxFuture<'_, ()> {
+        self.node().space.available().boxed()
+    }
+}
+
+impl Manager {
+    /// Everything but the signature.
+    fn prepare(&self, channels: &Channels, received: Bytes, now: SystemTime) -> Result<Candidate, Refusal> {
+        let opened = processor::open(received).map_err(|error| refuse(String::new(), &error))?;
+        let name = opened.channel_header.channel_id.clone();
+        let candidate = || {
+            if self.is_closed() {
+                let reason = "the node is stopping".to_owned();
+                return Err(ProcessError::Unavailable { reason });
+            }
+            let channel = channels.get(name.as_str()).ok_or(ProcessError::UnknownChannel)?;
+            let (chain, rules) = channel.ordering()?;
+            Ok((Arc::clone(chain), rules.prepare(opened, now)?))
+        };
+        match candidate() {
+            Ok((chain, prepared)) => Ok(Candidate {
+                chain,
+                prepared,
+                channel: name,
+            }),
+            Err(error) => Err(refuse(name, &error)),
+        }
+    }
+}
+
+fn verify(candidates: Vec<Candidate>) -> Vec<Result<Accepted, Refusal>> {
+    let verified = {
+        let checks: Vec<_> = candidates
+            .iter()
+            .map(|candidate| candidate.prepared.signature())
+            .collect();
+        verify_batch(&checks)
+    };
+    let mut verdicts = Vec::with_capacity(candidates.len() + 1);
+    for (candidate, verified) in candidates.into_iter().zip(verified) {
+        verdicts.push(judge(candidate, verified));
+    }
+    verdicts
+}
+
+fn judge(candidate: Candidate, verified: bool) -> Result<Accepted, Refusal> {
+    let Candidate {
+        chain,
+        prepared,
+        channel,
+    } = candidate;
+    let checked = prepared
+        .verdict(verified)
+        .map_err(|error| refuse(channel, &error))?;
+    let submission = Submission {
+        envelope: checked.envelope,
+        kind: checked.kind,
+        config_seq: checked.config_seq,
+    };
+    Ok(Accepted { chain, submission })
+}
+
+fn refuse(channel: String, error: &ProcessError) -> Refusal {
+    Refusal {
+        status: error.status(),
+        info: error.to_string(),
+        channel,
+    }
+}

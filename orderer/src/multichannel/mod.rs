@@ -1,0 +1,38 @@
+//! The channels of this node.
+//!
+//! ```text
+//! Manager ── name ──> Channel ──> Chain (consensus) ── ConsenterSupport ──> ChainSupport ──> BlockWriter ──> ledger
+//!                        └──────────────────── rules in force, reader, heights ──────────────┘
+//! ```
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`manager`] | [`Manager`]: opens all channels at start, finds, lists and joins them |
+//! | [`join`] | what a join block must be; the join file |
+//! | [`channel`] | [`Channel`]: one channel with its chain and its health |
+//! | [`chain_support`] | [`ChainSupport`]: what a channel lends to its chain |
+//! | [`block_writer`] | metadata, signature, append and sync, on a thread of its own |
+//! | [`disk_space`] | the pause while the disk is full |
+//! | `intake`, `reading`, `registrar` | the Manager as Broadcast, Deliver and the admin API see it |
+//! | [`health`] | starting, running, following, quarantined |
+//!
+//! Kept here: one channel's fault ends in its [`Health`](health::Health), and the others do not notice.
+
+pub mod block_writer;
+pub mod chain_support;
+pub mod channel;
+pub mod disk_space;
+pub mod health;
+mod intake;
+pub mod join;
+pub mod manager;
+mod reading;
+pub mod registrar;
+
+pub use chain_support::ChainSupport;
+pub use channel::Channel;
+pub use health::Health;
+pub use manager::Manager;
+
+/// Logger of this part; the name is the one operators know from the reference.
+pub const LOGGER: &str = "orderer.common.multichannel";

@@ -1,0 +1,84 @@
+//! Why an envelope is turned away before ordering, and what the client is told.
+
+use protos::envelope::OpenError;
+use protos::wire::common::Status;
+
+/// Why an envelope was turned away before ordering. The text is the `info` of the response.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum ProcessError {
+    /// Envelope, payload or channel header cannot be read.
+    #[error("could not determine channel ID: {0}")]
+    Unreadable(OpenError),
+    /// This node does not order for the channel.
+    #[error("channel does not exist")]
+    UnknownChannel,
+    /// The channel is known, but nothing can be ordered on it now.
+    #[error("{reason}")]
+    Unavailable {
+        /// Why.
+        reason: String,
+    },
+    /// A CONFIG envelope, which only orderers make.
+    #[error("message is of type that cannot be processed directly")]
+    NotDirect,
+    /// A type of former versions.
+    #[error("message is of type that is no longer supported")]
+    NoLongerSupported,
+    /// Only config updates are let in.
+    #[error("normal transactions are rejected: maintenance mode")]
+    Maintenance,
+    /// No payload.
+    #[error("message was empty")]
+    Empty,
+    /// Above the channel's limit.
+    #[error("message payload is {bytes} bytes and exceeds maximum allowed {bytes_max} bytes")]
+    TooLarge {
+        /// Payload and signature.
+        bytes: usize,
+        /// `BatchSize.absolute_max_bytes`.
+        bytes_max: usize,
+    },
+    /// The signer's certificate has ended.
+    #[error("broadcast client identity expired")]
+    Expired,
+    /// The signature header is no `common.SignatureHeader`.
+    #[error("could not convert message to signed data: {0}")]
+    SignatureHeader(prost::DecodeError),
+    /// The channel lacks the policy that would decide.
+    #[error("policy {path} does not exist")]
+    NoPolicy {
+        /// Its path.
+        path: &'static str,
+    },
+    /// The policy is not met: unknown or unfit signer, or a signature that does not verify.
+    #[error("policy {path} is not satisfied: {reason}: permission denied")]
+    Denied {
+        /// The policy's path.
+        path: &'static str,
+        /// What is wrong with the signer.
+        reason: String,
+    },
+    /// Config updates cannot be taken.
+    #[error("config updates are not available yet in this build")]
+    ConfigUpdatesUnavailable,
+}
+
+impl ProcessError {
+    /// The status a broadcast client sees; chosen here and nowhere else.
+    pub fn status(&self) -> Status {
+        match self {
+            Self::Denied { .. } => Status::Forbidden,
+            Self::Maintenance | Self::Unavailable { .. } => Status::ServiceUnavailable,
+            Self::Unreadable(_)
+            | Self::UnknownChannel
+            | Self::NotDirect
+            | Self::NoLongerSupported
+            | Self::Empty
+            | Self::TooLarge { .. }
+            | Self::Expired
+            | Self::SignatureHeader(_)
+            | Self::NoPolicy { .. }
+            | Self::ConfigUpdatesUnavailable => Status::BadRequest,
+        }
+    }
+}

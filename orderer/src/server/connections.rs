@@ -1,0 +1,106 @@
+//! HTTP/2 connections of the gRPC listener.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use http::Request;
+use hyper::body::Incoming as RequestBody;
+use hyper::server::conn::http2::Builder;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::LOGGER;
+use super::routes::Routes;
+use crate::config::Keepalive;
+use crate::tls::{Connection, Incoming};
+
+/// Bytes a client may send on one stream ahead of what the handler has taken.
+const STREAM_WINDOW_BYTES: u32 = 4 << 20;
+/// And on all streams of a connection.
+const CONNECTION_WINDOW_BYTES: u32 = 16 << 20;
+/// Calls under way on one connection.
+const STREAMS_MAX: u32 = 1024;
+/// Largest HTTP/2 frame taken. Messages within one frame are not copied.
+const FRAME_BYTES_MAX: u32 = 64 << 10;
+/// Bytes of replies buffered for one stream before its handler waits.
+const SEND_BUFFER_BYTES: usize = 1 << 20;
+/// How long calls under way may go on once the listener stops.
+const DRAIN_TIME_MAX: Duration = Duration::from_secs(2);
+
+/// Settings of the connections.
+#[derive(Clone, Debug)]
+pub struct Http2 {
+    /// Pings of idle connections.
+    pub keepalive: Keepalive,
+}
+
+impl Http2 {
+    fn builder(&self) -> Builder<TokioExecutor> {
+        let mut builder = Builder::new(TokioExecutor::new());
+        builder
+            .timer(TokioTimer::new())
+            .initial_stream_window_size(STREAM_WINDOW_BYTES)
+            .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+            .max_concurrent_streams(STREAMS_MAX)
+            .max_frame_size(FRAME_BYTES_MAX)
+            .max_send_buf_size(SEND_BUFFER_BYTES)
+            .keep_alive_interval(self.keepalive.server_interval)
+            .keep_alive_timeout(self.keepalive.server_timeout);
+        builder
+    }
+}
+
+/// Serves connections until `stop`; then calls under way may finish for a short while.
+///
+/// The listener is closed when this returns.
+pub async fn serve(mut incoming: Incoming, http2: Http2, routes: Routes, stop: CancellationToken) {
+    let connections = TaskTracker::new();
+    let builder = http2.builder();
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => break,
+            next = incoming.accept() => match next {
+                Some(connection) => {
+                    let serving = serve_connection(connection, builder.clone(), routes.clone(), stop.clone());
+                    connections.spawn(serving);
+                }
+                None => break,
+            },
+        }
+    }
+    drop(incoming);
+    connections.close();
+    if tokio::time::timeout(DRAIN_TIME_MAX, connections.wait())
+        .await
+        .is_err()
+    {
+        tracing::info!(target: LOGGER, "calls still under way were cut off after {DRAIN_TIME_MAX:?}");
+    }
+}
+
+async fn serve_connection(
+    connection: Connection,
+    builder: Builder<TokioExecutor>,
+    routes: Routes,
+    stop: CancellationToken,
+) {
+    let peer = connection.peer().clone();
+    let address = peer.remote_addr;
+    let service = service_fn(move |request: Request<RequestBody>| {
+        let (routes, peer) = (routes.clone(), peer.clone());
+        async move { Ok::<_, Infallible>(routes.call(request, &peer).await) }
+    });
+    let mut serving = std::pin::pin!(builder.serve_connection(TokioIo::new(connection), service));
+    let outcome = tokio::select! {
+        outcome = serving.as_mut() => outcome,
+        () = stop.cancelled() => {
+            serving.as_mut().graceful_shutdown();
+            serving.await
+        }
+    };
+    if let Err(error) = outcome {
+        tracing::debug!(target: LOGGER, "connection from {address} ended: {error}");
+    }
+}

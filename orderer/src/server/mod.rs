@@ -1,0 +1,243 @@
+//! Wiring: from a checked configuration to a node that serves, and back down.
+//!
+//! ```text
+//! Config -> identity, Manager (all channels) -> gRPC listener -> routes -> Broadcast, Deliver, health
+//!                                            -> admin listener -> channel participation
+//! signal -> shutdown: intake, chains, streams, listeners
+//! ```
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`routes`] | which gRPC method is served by whom |
+//! | [`connections`] | HTTP/2 connections of the gRPC listener |
+//!
+//! Not here: reading the configuration, logging, and exit codes; those are the binary's.
+
+pub mod connections;
+pub mod routes;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ledger::LedgerOptions;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::admin;
+use crate::broadcast::Broadcast;
+use crate::config::{Config, Listen};
+use crate::deliver::Deliver;
+use crate::local_msp::{self, LocalMspError};
+use crate::multichannel::chain_support::NodeParts;
+use crate::multichannel::disk_space::DiskSpace;
+use crate::multichannel::manager::{Manager, OpenError};
+use crate::multichannel::registrar::Participation;
+use crate::shutdown;
+use crate::tls::{self, Acceptor, Incoming, TlsError};
+use crate::verify_pool::VerifyPool;
+use connections::Http2;
+use routes::Routes;
+
+/// Logger of this part; the name is the one operators know from the reference.
+pub const LOGGER: &str = "orderer.common.server";
+
+/// How long tasks may go on after everything else has stopped.
+const RUNTIME_STOP_TIME_MAX: Duration = Duration::from_secs(1);
+
+/// Why the node does not serve.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// Threads, or signal handlers.
+    #[error("cannot start: {0}")]
+    Runtime(std::io::Error),
+    /// This node's certificate and key.
+    #[error(transparent)]
+    LocalMsp(#[from] LocalMspError),
+    /// The data folder.
+    #[error(transparent)]
+    Manager(#[from] OpenError),
+    /// A listener's TLS files.
+    #[error("TLS of the {listener} listener: {source}")]
+    Tls {
+        /// Which listener.
+        listener: &'static str,
+        /// What is wrong.
+        source: Box<TlsError>,
+    },
+    /// A listener's address.
+    #[error("cannot listen on {address} ({listener}): {source}")]
+    Listen {
+        /// Which listener.
+        listener: &'static str,
+        /// As configured.
+        address: String,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+}
+
+/// Runs the node until a signal ends it.
+pub fn run(config: &Config) -> Result<(), RunError> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(RunError::Runtime)?;
+    let outcome = runtime.block_on(async {
+        let signals = shutdown::Signals::install().map_err(RunError::Runtime)?;
+        let node = Node::start(config).await?;
+        tracing::info!(target: LOGGER, "Beginning to serve requests");
+        signals.ended().await;
+        node.stop().await;
+        Ok(())
+    });
+    runtime.shutdown_timeout(RUNTIME_STOP_TIME_MAX);
+    outcome
+}
+
+/// A node that serves.
+pub struct Node {
+    manager: Arc<Manager>,
+    grpc: Listening,
+    admin: Listening,
+    /// Set once the chains have stopped.
+    stopping: watch::Sender<bool>,
+    /// Cancelled last: listeners close.
+    stop: CancellationToken,
+}
+
+/// One listener that is served.
+struct Listening {
+    address: std::net::SocketAddr,
+    serving: JoinHandle<()>,
+}
+
+impl Node {
+    /// Opens all channels and listeners. Must be called within a `tokio` runtime.
+    pub async fn start(config: &Config) -> Result<Self, RunError> {
+        let manager = Arc::new(open_manager(config)?);
+        let (stopping, stopping_seen) = watch::channel(false);
+        let stop = CancellationToken::new();
+        let grpc = start_grpc(config, &manager, stopping_seen, stop.clone()).await?;
+        let admin = start_admin(config, &manager, stop.clone()).await?;
+        Ok(Self {
+            manager,
+            grpc,
+            admin,
+            stopping,
+            stop,
+        })
+    }
+
+    /// The channels.
+    pub fn manager(&self) -> &Arc<Manager> {
+        &self.manager
+    }
+
+    /// Where gRPC is served.
+    pub fn grpc_address(&self) -> std::net::SocketAddr {
+        self.grpc.address
+    }
+
+    /// Where the admin API is served.
+    pub fn admin_address(&self) -> std::net::SocketAddr {
+        self.admin.address
+    }
+
+    /// Stops in the order of [`shutdown`]; ready within a bound.
+    pub async fn stop(self) {
+        let Self {
+            manager,
+            grpc,
+            admin,
+            stopping,
+            stop,
+        } = self;
+        shutdown::drain(&manager, &stopping, &stop, [grpc.serving, admin.serving]).await;
+    }
+}
+
+fn open_manager(config: &Config) -> Result<Manager, RunError> {
+    let identity = local_msp::load(&config.general)?;
+    let node = NodeParts {
+        identity: Arc::new(identity),
+        no_expiration_checks: config.general.authentication.no_expiration_checks,
+        space: DiskSpace::default(),
+    };
+    Ok(Manager::open(LedgerOptions::at(&config.ledger.location), node)?)
+}
+
+async fn start_grpc(
+    config: &Config,
+    manager: &Arc<Manager>,
+    stopping: watch::Receiver<bool>,
+    stop: CancellationToken,
+) -> Result<Listening, RunError> {
+    let general = &config.general;
+    let listener = "general";
+    let acceptor =
+        Acceptor::for_grpc(general.tls.as_ref(), general.connection_timeout).map_err(|source| {
+            RunError::Tls {
+                listener,
+                source: Box::new(source),
+            }
+        })?;
+    let incoming = listen(listener, &general.listen, acceptor).await?;
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let broadcast = Broadcast {
+        intake: Arc::clone(manager) as _,
+        pool: VerifyPool::start(threads).map_err(RunError::Runtime)?,
+        acknowledge: general.acknowledge,
+        recv_bytes_max: general.recv_bytes_max,
+        stopping: stopping.clone(),
+    };
+    let deliver = Deliver {
+        channels: Arc::clone(manager) as _,
+        time_window: general.authentication.time_window,
+        no_expiration_checks: general.authentication.no_expiration_checks,
+        binds_to_tls: general.tls.as_ref().is_some_and(|tls| tls.client_auth_required),
+        recv_bytes_max: general.recv_bytes_max,
+        stopping,
+    };
+    let http2 = Http2 {
+        keepalive: general.keepalive.clone(),
+    };
+    let address = incoming.local_addr();
+    let serving = tokio::spawn(connections::serve(
+        incoming,
+        http2,
+        Routes::new(broadcast, deliver),
+        stop,
+    ));
+    Ok(Listening { address, serving })
+}
+
+async fn start_admin(
+    config: &Config,
+    manager: &Arc<Manager>,
+    stop: CancellationToken,
+) -> Result<Listening, RunError> {
+    let listener = "admin";
+    let time_max = config.general.connection_timeout;
+    let acceptor =
+        Acceptor::for_http(config.admin.tls.as_ref(), time_max).map_err(|source| RunError::Tls {
+            listener,
+            source: Box::new(source),
+        })?;
+    let incoming = listen(listener, &config.admin.listen, acceptor).await?;
+    let registrar = Arc::new(Participation(Arc::clone(manager)));
+    let router = admin::router(registrar, config.participation.request_body_bytes_max);
+    let address = incoming.local_addr();
+    let serving = tokio::spawn(admin::serve(incoming, router, stop));
+    Ok(Listening { address, serving })
+}
+
+async fn listen(listener: &'static str, listen: &Listen, acceptor: Acceptor) -> Result<Incoming, RunError> {
+    let failed = |source| RunError::Listen {
+        listener,
+        address: listen.to_string(),
+        source,
+    };
+    let bound = tls::bind(listen).await.map_err(failed)?;
+    Incoming::new(bound, acceptor).map_err(failed)
+}

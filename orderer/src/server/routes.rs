@@ -1,0 +1,91 @@
+//! Which gRPC method is served by whom.
+
+use bytes::Bytes;
+use http::header::CONTENT_TYPE;
+use http::{Request, Response, StatusCode};
+use http_body_util::Either;
+use hyper::body::Body;
+use tonic::Status;
+use tonic::body::Body as TonicBody;
+use tonic_health::pb::health_server::HealthServer;
+use tonic_health::server::{HealthReporter, HealthService};
+use tower::ServiceExt as _;
+
+use crate::broadcast::Broadcast;
+use crate::codec::{self, ReplyBody};
+use crate::deliver::{Client, Deliver};
+use crate::tls::Peer;
+
+/// Path of the Broadcast method.
+const BROADCAST: &str = "/orderer.AtomicBroadcast/Broadcast";
+/// Path of the Deliver method.
+const DELIVER: &str = "/orderer.AtomicBroadcast/Deliver";
+/// Paths of the standard health service begin with this.
+const HEALTH: &str = "/grpc.health.v1.Health/";
+
+/// The services of the client-facing listener.
+#[derive(Clone)]
+pub struct Routes {
+    broadcast: Broadcast,
+    deliver: Deliver,
+    health: HealthServer<HealthService>,
+}
+
+/// What a call is answered with.
+pub type Reply = Response<Either<ReplyBody, TonicBody>>;
+
+impl Routes {
+    /// Serves these two, and the standard health service, which says SERVING for the node as a whole.
+    pub fn new(broadcast: Broadcast, deliver: Deliver) -> Self {
+        let health = HealthService::from_health_reporter(HealthReporter::new());
+        Self {
+            broadcast,
+            deliver,
+            health: HealthServer::new(health),
+        }
+    }
+
+    /// Serves one call of a connection from `peer`.
+    pub async fn call<B>(&self, request: Request<B>, peer: &Peer) -> Reply
+    where
+        B: Body<Data = Bytes> + Send + Unpin + 'static,
+        B::Error: std::error::Error + Send + Sync + 'static,
+    {
+        if !is_grpc(&request) {
+            return not_grpc();
+        }
+        let path = request.uri().path();
+        let reply = match path {
+            BROADCAST => self.broadcast.call(request, peer.remote_addr),
+            DELIVER => {
+                let client = Client::new(peer.remote_addr, peer.certificate());
+                self.deliver.call(request, client)
+            }
+            _ if path.starts_with(HEALTH) => return self.check_health(request).await,
+            _ => codec::refusal(&Status::unimplemented(format!("unknown method {path}"))),
+        };
+        reply.map(Either::Left)
+    }
+
+    async fn check_health<B>(&self, request: Request<B>) -> Reply
+    where
+        B: Body<Data = Bytes> + Send + Unpin + 'static,
+        B::Error: std::error::Error + Send + Sync + 'static,
+    {
+        match self.health.clone().oneshot(request).await {
+            Ok(response) => response.map(Either::Right),
+            Err(never) => match never {},
+        }
+    }
+}
+
+fn is_grpc<B>(request: &Request<B>) -> bool {
+    let content_type = request.headers().get(CONTENT_TYPE);
+    content_type.is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"))
+}
+
+fn not_grpc() -> Reply {
+    let mut response = codec::refusal(&Status::invalid_argument("not a gRPC request"));
+    *response.status_mut() = StatusCode::UNSUPPORTED_MEDIA_TYPE;
+    response.map(Either::Left)
+}
