@@ -21,6 +21,7 @@
 //! | [`cursor`] | a deliver request as steps |
 //! | [`notify`] | who is told of a new height |
 //! | [`factory`] | [`LedgerFactory`]: the data folder, with all channels |
+//! | [`mod@reference`] | reads the block files of the reference implementation, for import |
 //! | [`verify`] | checks a whole chain, for offline use |
 //! | [`suite`] | the tests any disk must pass |
 //!
@@ -39,6 +40,7 @@ pub mod factory;
 pub mod index;
 pub mod notify;
 pub mod reader;
+pub mod reference;
 pub mod segment;
 pub mod store;
 pub mod suite;
@@ -51,6 +53,7 @@ pub use cursor::{Cursor, SeekStatus, Step};
 pub use factory::{FactoryError, IndexState, LedgerFactory, LedgerOptions, OpenError, RemoveError};
 pub use notify::HeightWatcher;
 pub use reader::{BlockReader, Blocks, ReadError};
+pub use reference::{ReferenceBlocks, ReferenceError};
 pub use segment::FolderFault;
 pub use segment::record::RecordFault;
 pub use segment::recover::{Damage, TornTail};

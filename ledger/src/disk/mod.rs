@@ -52,7 +52,7 @@ pub trait Directory: Send + Sync + fmt::Debug {
     /// Makes an empty file (readable by the owner alone). [`io::ErrorKind::AlreadyExists`] when the name is taken.
     fn create(&self, name: &str) -> io::Result<Arc<dyn File>>;
 
-    /// Opens a file for reading and writing. [`io::ErrorKind::NotFound`] when there is none.
+    /// Opens a file for reading, and for writing if that is allowed. [`io::ErrorKind::NotFound`] when there is none.
     fn open(&self, name: &str) -> io::Result<Arc<dyn File>>;
 
     /// Gives a file another name in the same folder; a file that had the new name is gone.

@@ -70,9 +70,11 @@ impl Directory for RealDisk {
     }
 
     fn open(&self, name: &str) -> io::Result<Arc<dyn File>> {
-        let mut options = fs::OpenOptions::new();
-        options.read(true).write(true);
-        RealFile::new(options.open(self.path.join(name))?)
+        let path = self.path.join(name);
+        match fs::OpenOptions::new().read(true).write(true).open(&path) {
+            Err(error) if may_be_read_only(&error) => RealFile::new(fs::File::open(&path)?),
+            other => RealFile::new(other?),
+        }
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
@@ -113,6 +115,14 @@ impl Directory for RealDisk {
     fn path(&self) -> PathBuf {
         self.path.clone()
     }
+}
+
+/// What is to be read only need not be ours to write: block files to import, say.
+fn may_be_read_only(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem
+    )
 }
 
 fn describe(entry: &fs::DirEntry) -> io::Result<Entry> {

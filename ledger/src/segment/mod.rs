@@ -28,7 +28,7 @@ const NAME_PREFIX: &str = "blocks-";
 /// How the name of one with the present record format ends.
 const NAME_SUFFIX: &str = ".v1";
 /// How files of the reference implementation are named.
-const FOREIGN_PREFIX: &str = "blockfile_";
+pub(crate) const FOREIGN_PREFIX: &str = "blockfile_";
 
 /// Where a block's record is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
