@@ -55,6 +55,7 @@ async fn serve_connection(connection: Connection, router: Router, stop: Cancella
     let serving = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIME_MAX)
+        .title_case_headers(true) // as the reference spells them, for scripts that search
         .serve_connection(TokioIo::new(connection), service);
     let mut serving = std::pin::pin!(serving);
     let outcome = tokio::select! {

@@ -11,7 +11,8 @@
 //! | [`keys`] | the table of every key: path, kind, default, whether it has an effect yet |
 //! | [`locate`] | where the file is searched |
 //! | [`file`] | YAML into (path, line, raw value) |
-//! | [`values`] | file and environment merged, typed by the table; unknown keys |
+//! | [`values`] | file and environment merged, typed by the table |
+//! | [`likely`] | what was probably meant by an unknown name |
 //! | [`kind`] | one raw text into one typed value: Go durations, sizes, lists |
 //! | [`assemble`] | typed values into [`Config`]; relations between keys |
 //!
@@ -29,6 +30,7 @@ mod error;
 mod file;
 pub mod keys;
 mod kind;
+mod likely;
 mod locate;
 mod values;
 

@@ -7,8 +7,9 @@ use std::time::Duration;
 use super::Environment;
 use super::error::{Origin, Problem};
 use super::file::{Raw, Setting};
-use super::keys::{Base, Effect, KEYS, Key, Kind, OPEN_SECTIONS, REMOVED};
+use super::keys::{Base, Effect, KEYS, Key, Kind, OPEN_SECTIONS};
 use super::kind::{self, Value, go_duration};
+use super::likely::{idle_variables, unknown_text};
 
 /// Every key with its value in force.
 #[derive(Debug)]
@@ -19,9 +20,6 @@ pub(super) struct Values {
     /// Variables of our sections that set no key, with the one that was probably meant.
     pub(super) idle_variables: Vec<String>,
 }
-
-/// How far a variable may be from one we know to be taken for it.
-const LETTERS_OFF_MAX: usize = 2;
 
 /// The value of one key.
 #[derive(Debug)]
@@ -236,7 +234,7 @@ fn sections() -> BTreeSet<String> {
 }
 
 /// The dotted prefixes of `path`, without `path`.
-fn ancestors(path: &str) -> impl Iterator<Item = &str> {
+pub(super) fn ancestors(path: &str) -> impl Iterator<Item = &str> {
     path.match_indices('.').map(|(at, _)| &path[..at])
 }
 
@@ -244,74 +242,6 @@ fn open_section_of(lower: &str) -> bool {
     OPEN_SECTIONS
         .iter()
         .any(|section| ancestors(lower).any(|outer| outer.eq_ignore_ascii_case(section)))
-}
-
-fn unknown_text(path: &str, lower: &str) -> String {
-    let removed = REMOVED.iter().find(|(gone, _)| gone.eq_ignore_ascii_case(lower));
-    if let Some((gone, advice)) = removed {
-        return format!("{gone} is no key any more: {advice}");
-    }
-    match nearest(lower) {
-        Some(meant) => format!("unknown key {path}; did you mean {meant}?"),
-        None => format!("unknown key {path}"),
-    }
-}
-
-/// The key or section that was probably meant: few letters off, or the same name in another section.
-fn nearest(lower: &str) -> Option<String> {
-    let paths: BTreeSet<&str> = KEYS
-        .iter()
-        .flat_map(|key| ancestors(key.path).chain([key.path]))
-        .collect();
-    let distance = |path: &str| strsim::damerau_levenshtein(&path.to_lowercase(), lower);
-    let last = |path: &str| path.rsplit('.').next().map(str::to_lowercase);
-    let typo = paths.iter().map(|path| (distance(path), *path)).min();
-    let letters_off_max = 1 + last(lower).map_or(0, |name| name.len() / 4);
-    typo.filter(|(letters_off, _)| *letters_off <= letters_off_max)
-        .map(|(_, path)| path)
-        .or_else(|| {
-            KEYS.iter()
-                .map(|key| key.path)
-                .find(|path| last(path) == last(lower))
-        })
-        .map(str::to_owned)
-}
-
-/// `ORDERER_…` variables that begin like a section of the file but set no key of it. Others are left alone: the
-/// prefix is a likely one for all sorts of things, such as the addresses a container platform provides.
-fn idle_variables(environment: &Environment) -> Vec<String> {
-    let variables: BTreeSet<String> = KEYS.iter().map(Key::variable).collect();
-    let sections: BTreeSet<&str> = variables
-        .iter()
-        .filter_map(|name| name.split('_').nth(1))
-        .collect();
-    let is_ours = |name: &str| {
-        let section = name
-            .strip_prefix("ORDERER_")
-            .and_then(|rest| rest.split_once('_'));
-        section.is_some_and(|(section, _)| sections.contains(section))
-    };
-    let is_known = |name: &str| {
-        variables.contains(name)
-            || name
-                .strip_suffix("_FILE")
-                .is_some_and(|key| variables.contains(key))
-    };
-    let idle = environment.keys().filter(|name| is_ours(name) && !is_known(name));
-    idle.map(|name| with_likely_variable(name, &variables)).collect()
-}
-
-fn with_likely_variable(name: &str, variables: &BTreeSet<String>) -> String {
-    let likely = variables
-        .iter()
-        .map(|known| (strsim::damerau_levenshtein(known, name), known))
-        .min();
-    match likely {
-        Some((letters_off, known)) if letters_off <= LETTERS_OFF_MAX => {
-            format!("{name} (did you mean {known}?)")
-        }
-        _ => name.to_owned(),
-    }
 }
 
 fn default_of(key: &'static Key, folder: &Path) -> Option<Value> {
@@ -426,7 +356,9 @@ impl Resolved {
     fn line(&self) -> String {
         let shown = match (&self.value, self.key.kind) {
             (Some(_), Kind::Secret) => "(secret)".to_owned(),
-            (value, _) => value.as_ref().map_or_else(|| "\"\"".to_owned(), shown),
+            (Some(value), _) => shown(value),
+            (None, Kind::Paths(_)) => "[]".to_owned(),
+            (None, _) => "\"\"".to_owned(),
         };
         format!("{} = {shown}", self.key.path)
     }
