@@ -3,6 +3,7 @@
 //! | where | holds |
 //! |---|---|
 //! | [`fixture`] | real processes to test against: binaries, folders, ports, identities, channels |
+//! | [`oracle`] | what clients were told, against what the blocks contain |
 //! | `tests/conformance` | the vectors of `tests/vectors`, run through the code paths of the node |
 //! | `tests/edges.rs` | the crate edges of `docs/architecture.md` against `cargo metadata` |
 //! | `tests/kill.rs` | a node killed in the middle of load, again and again |
@@ -10,3 +11,4 @@
 //! Nothing imports this crate.
 
 pub mod fixture;
+pub mod oracle;

@@ -1,6 +1,8 @@
 //! Blocks fetched from live orderers: hashes, metadata, links, signatures (`docs/spec/rules.md` §1, §2).
 
-use configtx::Bundle;
+use std::sync::Arc;
+
+use configtx::{Bundle, block_verify};
 use prost::Message;
 use protos::block;
 use protos::wire::common::{Block, IdentifierHeader};
@@ -26,24 +28,88 @@ struct Case {
     identifier_headers: Vec<u32>,
     /// Of the config that the block holds; only for config blocks.
     config_sequence: Option<u64>,
+    from_orderer: u64,
+    /// Under the config in force before the block; the genesis block has none.
+    signatures_valid: Option<bool>,
 }
 
 /// Runs `chain/cases.json`.
 pub(crate) fn run(folder: &KeyFolder) -> Result<Vec<Outcome>, String> {
-    let cases = folder.cases("chain")?;
-    let outcomes = cases.iter().enumerate().map(|(index, value)| {
-        let place = format!("[{index}]");
-        let name = value.get("file").and_then(Value::as_str).unwrap_or(&place);
-        Outcome::of(name, |findings| check(folder, &parse(value)?, findings))
-    });
+    let values = folder.cases("chain")?;
+    let cases: Vec<Result<Case, String>> = values.iter().map(parse).collect();
+    let outcomes = cases
+        .iter()
+        .zip(&values)
+        .enumerate()
+        .map(|(index, (case, value))| {
+            let place = format!("[{index}]");
+            let name = value.get("file").and_then(Value::as_str).unwrap_or(&place);
+            let chains = Chains {
+                folder,
+                cases: &cases,
+            };
+            Outcome::of(name, |findings| chains.check(case.as_ref()?, findings))
+        });
     Ok(outcomes.collect())
 }
 
-fn check(folder: &KeyFolder, case: &Case, findings: &mut Findings) -> Result<(), String> {
-    let found = folder.block(&case.file)?;
-    header_and_data(case, &found, findings)?;
-    metadata(case, &found, findings)?;
-    config_sequence(case, &found, findings)
+/// The blocks of all chains: what comes before a block decides how it is judged.
+struct Chains<'a> {
+    folder: &'a KeyFolder,
+    cases: &'a [Result<Case, String>],
+}
+
+impl Chains<'_> {
+    fn check(&self, case: &Case, findings: &mut Findings) -> Result<(), String> {
+        let found = self.folder.block(&case.file)?;
+        header_and_data(case, &found, findings)?;
+        metadata(case, &found, findings)?;
+        config_sequence(case, &found, findings)?;
+        if let Some(expected) = case.signatures_valid {
+            let bundle = self.config_before(case)?;
+            findings.verdict(
+                "signatures",
+                expected,
+                &block_verify::verify_signatures(&found, &bundle),
+            );
+            findings.verdict("content", case.well_formed, &block_verify::verify_content(&found));
+        }
+        if let Some(previous) = self.before(case).find(|before| before.number + 1 == case.number) {
+            let previous = self.folder.block(&previous.file)?.header.unwrap_or_default();
+            findings.verdict("link", true, &block_verify::verify_link(&previous, &found));
+        }
+        Ok(())
+    }
+
+    /// Cases of the same chain, as the same orderer has it, with lower numbers.
+    fn before<'a>(&'a self, case: &'a Case) -> impl Iterator<Item = &'a Case> {
+        self.cases
+            .iter()
+            .filter_map(|other| other.as_ref().ok())
+            .filter(|other| {
+                other.chain() == case.chain()
+                    && other.from_orderer == case.from_orderer
+                    && other.number < case.number
+            })
+    }
+
+    /// The config in force before the block: that of the newest config block below it, at least the genesis block.
+    fn config_before(&self, case: &Case) -> Result<Arc<Bundle>, String> {
+        let newest = self
+            .before(case)
+            .filter(|before| before.config_block)
+            .max_by_key(|before| before.number);
+        let genesis = || format!("blocks/{}.block", case.chain());
+        self.folder
+            .bundle(&newest.map_or_else(genesis, |config| config.file.clone()))
+    }
+}
+
+impl Case {
+    /// Name of the folder that the block lies in: the channel.
+    fn chain(&self) -> &str {
+        self.file.rsplit('/').nth(1).unwrap_or_default()
+    }
 }
 
 fn header_and_data(case: &Case, found: &Block, findings: &mut Findings) -> Result<(), String> {

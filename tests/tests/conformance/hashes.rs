@@ -10,8 +10,11 @@ use crate::vectors::{Base64, Hex, KeyFolder, id, parse};
 
 #[derive(Deserialize)]
 struct File {
+    #[serde(default)]
     headers: Vec<Value>,
+    #[serde(default)]
     block_data: Vec<Value>,
+    #[serde(default)]
     tx_ids: Vec<Value>,
 }
 
@@ -51,9 +54,6 @@ pub(crate) fn run(folder: &KeyFolder) -> Result<Vec<Outcome>, String> {
     ];
     let mut outcomes = Vec::new();
     for (list, cases, check) in lists {
-        if cases.is_empty() {
-            return Err(format!("no case of kind {list}"));
-        }
         outcomes.extend(cases.iter().enumerate().map(|(index, case)| {
             Outcome::of(format!("{list} {}", id(case, index)), |findings| {
                 check(case, findings)

@@ -14,8 +14,11 @@
 //! that `--list` runs nothing.
 
 mod blocks;
+mod blocksigs;
 mod chain;
 mod hashes;
+mod msps;
+mod policies;
 mod report;
 mod vectors;
 
@@ -43,15 +46,15 @@ const KINDS: [Kind; 8] = [
     },
     Kind {
         name: "policies",
-        run: None,
+        run: Some(policies::run),
     },
     Kind {
         name: "msps",
-        run: None,
+        run: Some(msps::run),
     },
     Kind {
         name: "blocksigs",
-        run: None,
+        run: Some(blocksigs::run),
     },
     Kind {
         name: "blocks",
