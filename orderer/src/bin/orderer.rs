@@ -1,3 +1,149 @@
-//! The `orderer` binary.
+//! The `orderer` binary: command line, configuration, log, exit codes.
+//!
+//! | exit code | meaning |
+//! |---|---|
+//! | 0 | it ran and was asked to stop, or printed what it was asked for |
+//! | 1 | the command line, the configuration, or a listener: something to correct in what it was told |
+//! | 2 | the node's identity, its data folder, or the logging spec |
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::error::ErrorKind;
+use clap::{Parser, Subcommand};
+use orderer::config::{Config, ConfigError, Environment};
+use orderer::quickstart;
+use orderer::server::{self, RunError};
+
+/// Exit code for what is wrong with the node rather than with what it was told.
+const NODE_FAILURE: u8 = 2;
+
+/// Logger of the start.
+const LOGGER: &str = "orderer.common.server";
+
+const TEACHING: &str = "\
+Try it, without any file:
+  orderer quickstart
+
+Run a node:
+  FABRIC_CFG_PATH=/etc/my-node orderer
+
+The configuration is orderer.yaml, searched in $FABRIC_CFG_PATH, then in the working directory, then in
+/etc/hyperledger/fabric. It has the keys of Hyperledger Fabric's orderer.yaml. Each key can be set from the
+environment as well: General.ListenPort is ORDERER_GENERAL_LISTENPORT. What is in force is printed at start.
+
+Channels are joined, listed and read through the admin listener (Admin.ListenAddress), with osnadmin for
+example:
+  osnadmin channel join -o 127.0.0.1:9443 -c my-channel -b genesis.block
+
+The log goes to standard error. FABRIC_LOGGING_SPEC says what is in it:
+  FABRIC_LOGGING_SPEC=info:orderer.common.broadcast=debug orderer";
+
+/// An ordering service node: takes envelopes, agrees on their order with its fellows, and hands out blocks.
+#[derive(Debug, Parser)]
+#[command(name = "orderer", after_help = TEACHING)]
+struct CommandLine {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run a node (also when no command is given)
+    Start,
+    /// Print the version
+    Version,
+    /// Start a whole network on this machine, to try things with
+    Quickstart(quickstart::Arguments),
+}
+
+fn main() -> ExitCode {
+    let line = match CommandLine::try_parse() {
+        Ok(line) => line,
+        Err(error) => return refuse_or_help(&error),
+    };
+    match line.command.unwrap_or(Command::Start) {
+        Command::Start => start(),
+        Command::Version => {
+            print!("{}", version());
+            ExitCode::SUCCESS
+        }
+        Command::Quickstart(arguments) => quickstart::run(&arguments),
+    }
+}
+
+/// Help goes to standard output with 0; a wrong word to standard error with 1.
+fn refuse_or_help(error: &clap::Error) -> ExitCode {
+    let _ = error.print(); // nowhere left to report to
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => ExitCode::SUCCESS,
+        _ => ExitCode::FAILURE,
+    }
+}
+
+/// The lines that tools of the reference read.
+fn version() -> String {
+    format!(
+        "orderer:\n Version: {}\n Commit SHA: {}\n Rust version: {}\n OS/Arch: {}/{}\n",
+        env!("CARGO_PKG_VERSION"),
+        option_env!("ORDAIN_COMMIT").unwrap_or("development build"),
+        env!("CARGO_PKG_RUST_VERSION"),
+        std::env::consts::OS,
+        std::env::consts::ARCH
+    )
+}
+
+/// Log first, so that everything after it is in the log; then configuration, then the node.
+fn start() -> ExitCode {
+    let environment = environment();
+    if let Err(error) = orderer::logging::init(&environment) {
+        eprintln!("orderer: {error}");
+        return ExitCode::from(NODE_FAILURE);
+    }
+    let config = match load(&environment) {
+        Ok(config) => config,
+        Err(error) => {
+            eprintln!("orderer: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    announce(&config);
+    match server::run(&config) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!(target: LOGGER, "{error}");
+            exit_code(&error)
+        }
+    }
+}
+
+/// What of the environment is text.
+fn environment() -> Environment {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect()
+}
+
+fn load(environment: &Environment) -> Result<Config, ConfigError> {
+    let file = orderer::config::locate(environment)?;
+    Config::read(&file, environment)
+}
+
+fn announce(config: &Config) {
+    tracing::info!(target: LOGGER, "Starting {}", version());
+    tracing::info!(
+        target: LOGGER,
+        "Orderer config values from {}:\n{}",
+        config.file.display(),
+        config.effective.join("\n")
+    );
+    for warning in &config.warnings {
+        tracing::warn!(target: LOGGER, "{warning}");
+    }
+}
+
+fn exit_code(error: &RunError) -> ExitCode {
+    match error {
+        RunError::Tls { .. } | RunError::Listen { .. } => ExitCode::FAILURE,
+        _ => ExitCode::from(NODE_FAILURE),
+    }
+}
