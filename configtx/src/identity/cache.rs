@@ -63,4 +63,10 @@ impl IdentityCache {
         }
         generations.young.insert(serialized.into(), identity);
     }
+
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        let generations = self.0.read().unwrap();
+        generations.young.len() + generations.old.len()
+    }
 }

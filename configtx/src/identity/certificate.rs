@@ -1,5 +1,7 @@
 //! One X.509 certificate: read, compared, checked against its issuer, rewritten with low `s`.
 
+mod parts;
+
 use std::fmt;
 use std::ops::Range;
 use std::time::{Duration, SystemTime};
@@ -11,12 +13,13 @@ use x509_parser::nom::Parser as _;
 use x509_parser::oid_registry::{OID_X509_COMMON_NAME, OID_X509_ORGANIZATIONAL_UNIT};
 use x509_parser::x509::{SubjectPublicKeyInfo, X509Name};
 
-use super::der::{self, Reader};
+use super::der;
 use super::ecdsa::{Curve, Pair};
 use super::extensions::Extensions;
 use super::key::{KeyAlgorithm, PublicKey};
 use super::pem;
 use super::signature_algorithm::SignatureAlgorithm;
+use parts::Parts;
 
 /// Why bytes are no certificate.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -24,7 +27,7 @@ pub enum CertificateError {
     /// There is no PEM block.
     #[error("no PEM block")]
     NotPem,
-    /// Not a certificate in DER, or bytes follow it.
+    /// Not a certificate in strict DER, or bytes follow it.
     #[error("not an X.509 certificate in DER")]
     Malformed,
     /// The two places that name the signature algorithm differ.
@@ -81,20 +84,21 @@ impl Certificate {
     /// Reads DER with nothing behind it.
     pub fn from_der(der: &[u8]) -> Result<Self, CertificateError> {
         let der = Bytes::copy_from_slice(der);
-        let (rest, parsed) = X509CertificateParser::new()
+        let parts = Parts::split(&der).ok_or(CertificateError::Malformed)?;
+        if parts.inner_algorithm() != Some(parts.algorithm) {
+            return Err(CertificateError::AlgorithmMismatch);
+        }
+        let (_, parsed) = X509CertificateParser::new()
             .parse(&der)
             .map_err(|_| CertificateError::Malformed)?;
-        if !rest.is_empty() || parsed.version.0 > 2 {
+        if parsed.version.0 > 2 {
             return Err(CertificateError::Malformed);
-        }
-        if parsed.signature_algorithm != parsed.tbs_certificate.signature {
-            return Err(CertificateError::AlgorithmMismatch);
         }
         let place = |part: &[u8]| place_of(&der, part).ok_or(CertificateError::Malformed);
         Ok(Self {
             subject: place(parsed.subject.as_raw())?,
             issuer: place(parsed.issuer.as_raw())?,
-            tbs: place(parsed.tbs_certificate.as_ref())?,
+            tbs: place(parts.tbs)?,
             public_key_info: place(parsed.subject_pki.raw)?,
             subject_text: parsed.subject.to_string(),
             issuer_text: parsed.issuer.to_string(),
@@ -107,9 +111,9 @@ impl Certificate {
             not_before: parsed.validity.not_before.timestamp(),
             not_after: parsed.validity.not_after.timestamp(),
             public_key: public_key(&parsed.subject_pki).ok_or(CertificateError::PublicKey)?,
-            extensions: Extensions::read(parsed.extensions())?,
+            extensions: extensions(&parsed)?,
             signature_algorithm: SignatureAlgorithm::read(&parsed.signature_algorithm),
-            signature: signature_bytes(&parsed)?.into(),
+            signature: parts.signature.clone(),
             der: der.clone(),
         })
     }
@@ -190,6 +194,11 @@ impl Certificate {
         &self.der[self.issuer.clone()]
     }
 
+    /// The value of the alternative names' extension.
+    pub(crate) fn raw_subject_names(&self) -> Option<&[u8]> {
+        self.extensions.subject_names.as_ref().map(|(raw, _)| &**raw)
+    }
+
     /// Unix seconds.
     pub(crate) fn validity(&self) -> (i64, i64) {
         (self.not_before, self.not_after)
@@ -223,7 +232,8 @@ impl Certificate {
         by_constraints && !self.extensions.forbids_issuing
     }
 
-    fn raw_tbs(&self) -> &[u8] {
+    /// The part that the issuer signed.
+    pub(crate) fn raw_tbs(&self) -> &[u8] {
         &self.der[self.tbs.clone()]
     }
 
@@ -234,10 +244,9 @@ impl Certificate {
         if *lowered == *self.signature {
             return None;
         }
-        let mut parts = Reader::new(&self.der).sequence()?;
-        let (tbs, algorithm) = (parts.element()?, parts.element()?);
+        let parts = Parts::split(&self.der)?;
         let signature = der::encode(der::BIT_STRING, &[&[0], &lowered]);
-        let rewritten = der::encode(der::SEQUENCE, &[tbs, algorithm, &signature]);
+        let rewritten = der::encode(der::SEQUENCE, &[parts.tbs, parts.algorithm, &signature]);
         Self::from_der(&rewritten).ok()
     }
 }
@@ -268,13 +277,13 @@ fn without_leading_zeros(number: &[u8]) -> &[u8] {
     &number[start..]
 }
 
-/// The signature's bytes; signatures are whole bytes.
-fn signature_bytes<'a>(parsed: &'a X509Certificate<'_>) -> Result<&'a [u8], CertificateError> {
-    let signature = &parsed.signature_value;
-    if signature.unused_bits == 0 {
-        Ok(&signature.data)
+/// Only version 3 has extensions; in older certificates they are not looked at.
+fn extensions(parsed: &X509Certificate<'_>) -> Result<Extensions, CertificateError> {
+    let has_extensions = parsed.version.0 == 2;
+    if has_extensions {
+        Extensions::read(parsed.extensions())
     } else {
-        Err(CertificateError::Malformed)
+        Ok(Extensions::default())
     }
 }
 
@@ -361,3 +370,6 @@ fn public_key(info: &SubjectPublicKeyInfo<'_>) -> Option<PublicKey> {
 pub(crate) fn is_identity_key(algorithm: KeyAlgorithm, ed25519_allowed: bool) -> bool {
     algorithm.is_ecdsa() || ed25519_allowed && algorithm == KeyAlgorithm::Ed25519
 }
+
+#[cfg(test)]
+mod tests;

@@ -295,17 +295,10 @@ impl Search<'_> {
 
 /// True when a certificate of the same subject, key and alternative names is in the chain already.
 fn is_in_chain(candidate: &Certificate, chain: &Chain) -> bool {
-    let names = |certificate: &Certificate| {
-        certificate
-            .extensions()
-            .subject_names
-            .as_ref()
-            .map(|(raw, _)| raw.clone())
-    };
     chain.iter().any(|member| {
         candidate.raw_subject() == member.raw_subject()
             && candidate.public_key() == member.public_key()
-            && names(candidate) == names(member)
+            && candidate.raw_subject_names() == member.raw_subject_names()
     })
 }
 

@@ -22,8 +22,7 @@ impl<'a> Reader<'a> {
         Self { rest: bytes }
     }
 
-    #[cfg(test)]
-    fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.rest.is_empty()
     }
 

@@ -115,14 +115,20 @@ impl<'a> Pair<'a> {
     /// The pair as strict DER with `s` or `order - s`, whichever is low. `None` when `s` exceeds the order.
     pub(crate) fn to_low_s_der(self, curve: Curve) -> Option<Vec<u8>> {
         if self.is_low_s(curve) {
-            return Some(self.to_der());
+            Some(self.to_der())
+        } else {
+            self.negated(curve)
         }
-        let low = difference(curve.order(), self.s)?;
-        let start = low.iter().position(|digit| *digit != 0)?;
+    }
+
+    /// The pair with `order - s`, which verifies whenever the pair does.
+    pub(crate) fn negated(self, curve: Curve) -> Option<Vec<u8>> {
+        let other = difference(curve.order(), self.s)?;
+        let start = other.iter().position(|digit| *digit != 0)?;
         Some(
             Pair {
                 r: self.r,
-                s: &low[start..],
+                s: &other[start..],
             }
             .to_der(),
         )

@@ -138,3 +138,6 @@ impl fmt::Debug for MspManager {
         f.debug_set().entries(self.by_name.keys()).finish()
     }
 }
+
+#[cfg(test)]
+mod tests;

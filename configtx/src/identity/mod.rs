@@ -37,6 +37,8 @@ pub mod principal;
 mod revocation;
 mod signature_algorithm;
 mod signing;
+#[cfg(test)]
+pub(crate) mod testing;
 pub mod tls;
 
 use std::fmt;
@@ -53,7 +55,7 @@ pub use key::{
     HashFamily, KeyAlgorithm, KeyError, PublicKey, SignatureCheck, Signer, verify_batch, verify_each,
 };
 pub use manager::{MspManager, MspManagerError};
-pub use msp::{IdentityError, Msp, MspError, MspLevel};
+pub use msp::{AuthorityFault, BrokenRule, IdentityError, Msp, MspError, MspLevel};
 pub use principal::Principal;
 pub use signing::{SigningIdentity, SigningIdentityError};
 pub use tls::{TlsAuthorities, TlsCertificateError};
@@ -105,9 +107,23 @@ impl Identity {
         self.certificate.organizational_units()
     }
 
-    /// True when both are the same certificate of the same MSP.
+    /// True when both are the same certificate of the same MSP, byte for byte.
     pub fn is_same(&self, other: &Self) -> bool {
         self.der() == other.der() && self.msp_id() == other.msp_id()
+    }
+
+    /// True when both count as one signer: the same, or two valid encodings of one certificate.
+    ///
+    /// Around the part that its issuer signed, a certificate can be written in several ways without the
+    /// issuer's help. The reference would count each of them.
+    pub(crate) fn is_same_signer(&self, other: &Self) -> bool {
+        let is_twin = || {
+            self.msp_id() == other.msp_id()
+                && self.certificate.raw_tbs() == other.certificate.raw_tbs()
+                && self.validate().is_ok()
+                && other.validate().is_ok()
+        };
+        self.is_same(other) || is_twin()
     }
 
     /// A check of `signature` over `message`, to be verified alone or in a batch.

@@ -123,3 +123,6 @@ fn has_unit(identity: &Identity, unit: &OrganizationUnit) -> bool {
             .contains(&unit.organizational_unit_identifier)
         && identity.standing().chain_identifier.as_deref() == Some(&*unit.certifiers_identifier)
 }
+
+#[cfg(test)]
+mod tests;

@@ -92,3 +92,6 @@ fn trimmed(serial: &[u8]) -> &[u8] {
     let start = serial.iter().position(|byte| *byte != 0).unwrap_or(serial.len());
     &serial[start..]
 }
+
+#[cfg(test)]
+mod tests;

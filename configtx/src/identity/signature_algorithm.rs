@@ -176,3 +176,6 @@ fn verify_p224(hash: Hash, key: &PublicKey, message: &[u8], signature: &[u8]) ->
         .filter(strict)
         .is_some_and(|pair| key.verify_p224_digest(digest::digest(hash.digest(), message).as_ref(), &pair))
 }
+
+#[cfg(test)]
+mod tests;

@@ -76,3 +76,6 @@ impl TlsAuthorities {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -14,7 +14,6 @@ mod implicit;
 mod signature;
 mod tree;
 
-use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -116,17 +115,18 @@ impl fmt::Debug for Policy {
 /// An identity that does not read is skipped, and so is a bad signature; a later good one of the same
 /// identity still counts. Nothing is validated here beyond what reading an identity needs.
 pub fn accepted_identities(msps: &MspManager, signed: &[SignedData<'_>]) -> Vec<Arc<Identity>> {
-    let mut seen = HashSet::new();
     let mut accepted: Vec<Arc<Identity>> = Vec::new();
     for one in signed {
         let Ok(identity) = msps.identity(one.identity) else {
             continue;
         };
-        let key = (identity.msp_id().to_owned(), identity.der().clone());
-        if !seen.contains(&key) && identity.verify(one.data, one.signature) {
-            seen.insert(key);
+        let is_known = accepted.iter().any(|known| known.is_same_signer(&identity));
+        if !is_known && identity.verify(one.data, one.signature) {
             accepted.push(identity);
         }
     }
     accepted
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,10 +2,12 @@
 //!
 //! | module | holds |
 //! |---|---|
+//! | `error` | what can be wrong |
 //! | `setup` | from settings to a checked [`Msp`] (`docs/spec/rules.md` §10.1) |
 //! | `units` | organizational units that an identity must have |
 //! | `validity` | is this identity valid, and what is it (`docs/spec/rules.md` §10.2) |
 
+mod error;
 mod setup;
 mod units;
 mod validity;
@@ -18,13 +20,13 @@ use bytes::Bytes;
 use protos::wire::msp::{MspConfig, SerializedIdentity};
 
 use super::Identity;
-use super::certificate::{Certificate, CertificateError};
+use super::certificate::Certificate;
 use super::chain::{Chain, ChainError, Pool};
-use super::key::{HashFamily, KeyAlgorithm};
+use super::key::HashFamily;
 use super::revocation::RevocationList;
 use units::{NodeOus, UnitIdentifiers};
 
-pub use setup::MspError;
+pub use error::{AuthorityFault, BrokenRule, IdentityError, MspError};
 pub(crate) use units::NodeRole;
 pub(crate) use validity::Standing;
 
@@ -65,98 +67,6 @@ struct Inner {
     tls_intermediates: Vec<Arc<Certificate>>,
 }
 
-/// Why an identity cannot be read or is not valid.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum IdentityError {
-    /// The bytes are no `SerializedIdentity`.
-    #[error("creator is no serialized identity")]
-    Malformed,
-    /// No organisation of the channel has this MSP ID.
-    #[error("msp {msp_id:?} is not known")]
-    UnknownMsp {
-        /// As the identity gives it.
-        msp_id: String,
-    },
-    /// The identity is of another MSP than the one asked.
-    #[error("identity is of msp {found}, not {expected}")]
-    OtherMsp {
-        /// The MSP that was asked.
-        expected: String,
-        /// As the identity gives it.
-        found: String,
-    },
-    /// The certificate does not read.
-    #[error("certificate of an identity of msp {msp_id}: {source}")]
-    Certificate {
-        /// Its MSP.
-        msp_id: String,
-        /// What is wrong.
-        source: CertificateError,
-    },
-    /// There is not exactly one chain to a root of the MSP.
-    #[error("msp {msp_id}: {source}")]
-    Chain {
-        /// Its MSP.
-        msp_id: String,
-        /// What is wrong.
-        source: ChainError,
-    },
-    /// A rule of validity is broken.
-    #[error("msp {msp_id}, certificate {subject}: {rule}")]
-    Invalid {
-        /// Its MSP.
-        msp_id: String,
-        /// Of the certificate.
-        subject: String,
-        /// Which.
-        rule: BrokenRule,
-    },
-}
-
-/// What an identity certificate may not do (`docs/spec/rules.md` §10.2).
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum BrokenRule {
-    /// RSA, or Ed25519 below level 3.0.
-    #[error("identities may not have a {0:?} key on this channel")]
-    KeyAlgorithm(KeyAlgorithm),
-    /// CA = true.
-    #[error("an authority cannot be an identity")]
-    Authority,
-    /// It is itself a root.
-    #[error("a root cannot be an identity")]
-    NoIssuer,
-    /// Its issuer has other authorities below it.
-    #[error("issuer {issuer} has authorities below it and may not issue identities")]
-    InnerIssuer {
-        /// Subject of the issuer.
-        issuer: String,
-    },
-    /// In a revocation list of its issuer.
-    #[error("revoked")]
-    Revoked,
-    /// A revocation list without authority key identifier: nobody can be told unrevoked.
-    #[error("a revocation list of the msp does not name its authority")]
-    UnnamedRevocationList,
-    /// None of the MSP's organizational unit identifiers matches.
-    #[error("none of the msp's organizational units, under its certifier, is among {units:?}")]
-    Unit {
-        /// What the certificate has.
-        units: Vec<String>,
-    },
-    /// A node OU names another CA than the one that issued.
-    #[error("node OU {unit:?} belongs to another certifier")]
-    NodeOuCertifier {
-        /// Which.
-        unit: String,
-    },
-    /// Not exactly one node OU.
-    #[error("{found} node OUs, exactly one is needed")]
-    NodeOuCount {
-        /// How many.
-        found: usize,
-    },
-}
-
 impl Msp {
     /// Sets an MSP up and checks every rule of `docs/spec/rules.md` §10.1, in its order.
     pub fn new(config: &MspConfig, level: MspLevel) -> Result<Self, MspError> {
@@ -176,6 +86,11 @@ impl Msp {
     /// What its identities hash messages with before an ECDSA signature.
     pub fn hash_family(&self) -> HashFamily {
         self.0.hash_family
+    }
+
+    #[cfg(test)]
+    pub(crate) fn listed_admin(&self, place: usize) -> Bytes {
+        self.0.admins[place].clone()
     }
 
     /// TLS root certificates.
@@ -251,3 +166,6 @@ fn normalize(
     chain[0] = lowered.clone();
     Ok((lowered, own.is_none().then_some(chain)))
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,137 +8,14 @@ use prost::Message as _;
 use protos::wire::msp::{FabricCryptoConfig, FabricMspConfig, FabricNodeOUs, FabricOuIdentifier, MspConfig};
 
 use super::units::{NodeOu, NodeOus, UnitIdentifiers};
-use super::{BrokenRule, IdentityError, Inner, MspLevel, NodeRole, normalize};
-use crate::identity::certificate::{Certificate, CertificateError};
+use super::{AuthorityFault, Inner, MspError, MspLevel, NodeRole, normalize};
+use crate::identity::certificate::Certificate;
 use crate::identity::chain::{Chain, ChainError, Pool};
 use crate::identity::key::HashFamily;
 use crate::identity::revocation::RevocationList;
 
 /// `MSPConfig.type` of X.509 MSPs.
 const X509: i32 = 0;
-
-/// Why settings make no MSP.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum MspError {
-    /// Not an X.509 MSP. Idemix is not supported at any level.
-    #[error("msp type {found} is not supported, only X.509 (0) is")]
-    Type {
-        /// As given.
-        found: i32,
-    },
-    /// The settings do not decode.
-    #[error("msp settings do not decode")]
-    Malformed,
-    /// The MSP ID is empty.
-    #[error("msp has no name")]
-    NoName,
-    /// Unknown hash for chain identifiers.
-    #[error("msp {msp_id}: identity hash {found:?} is not known")]
-    IdentityHash {
-        /// Of the MSP.
-        msp_id: String,
-        /// As given.
-        found: String,
-    },
-    /// There is no root.
-    #[error("msp {msp_id}: no root certificate")]
-    NoRoot {
-        /// Of the MSP.
-        msp_id: String,
-    },
-    /// A certificate does not read.
-    #[error("msp {msp_id}: entry {entry} of {list}: {source}")]
-    Certificate {
-        /// Of the MSP.
-        msp_id: String,
-        /// Field of the settings.
-        list: &'static str,
-        /// Its place in the field, from 0.
-        entry: usize,
-        /// What is wrong.
-        source: CertificateError,
-    },
-    /// A certificate of the settings has not exactly one chain to a root.
-    #[error("msp {msp_id}: {list}: {source}")]
-    Chain {
-        /// Of the MSP.
-        msp_id: String,
-        /// Field of the settings.
-        list: &'static str,
-        /// What is wrong.
-        source: ChainError,
-    },
-    /// A revocation list does not read.
-    #[error("msp {msp_id}: entry {entry} of revocation_list is neither PEM nor DER")]
-    RevocationList {
-        /// Of the MSP.
-        msp_id: String,
-        /// Its place, from 0.
-        entry: usize,
-    },
-    /// A certificate listed as authority breaks a rule.
-    #[error("msp {msp_id}: {list}: authority {subject} {fault}")]
-    Authority {
-        /// Of the MSP.
-        msp_id: String,
-        /// Field of the settings.
-        list: &'static str,
-        /// Of the certificate.
-        subject: String,
-        /// What is wrong.
-        fault: AuthorityFault,
-    },
-    /// An organizational unit names a certificate that is no root or intermediate of the MSP.
-    #[error("msp {msp_id}: organizational unit {unit:?} names a certifier that is no root or intermediate")]
-    Certifier {
-        /// Of the MSP.
-        msp_id: String,
-        /// The unit.
-        unit: String,
-    },
-    /// Below level 1.4.3 node OUs need both a client and a peer unit.
-    #[error("msp {msp_id}: node OUs without a client and a peer unit")]
-    NodeOus {
-        /// Of the MSP.
-        msp_id: String,
-    },
-    /// Nobody could ever be admin.
-    #[error("msp {msp_id}: no admin certificate and no admin node OU")]
-    NoAdmin {
-        /// Of the MSP.
-        msp_id: String,
-    },
-    /// An admin certificate is not valid.
-    #[error("msp {msp_id}: admins: {source}")]
-    Admin {
-        /// Of the MSP.
-        msp_id: String,
-        /// What is wrong.
-        source: IdentityError,
-    },
-    /// With node OUs on, an admin certificate carries neither the client nor the admin unit.
-    #[error("msp {msp_id}: admins: {subject} carries neither the client nor the admin unit")]
-    AdminUnit {
-        /// Of the MSP.
-        msp_id: String,
-        /// Of the certificate.
-        subject: String,
-    },
-}
-
-/// What is wrong with an authority.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum AuthorityFault {
-    /// basicConstraints does not say CA.
-    #[error("is no authority")]
-    NotAuthority,
-    /// No subject key identifier.
-    #[error("has no subject key identifier")]
-    NoKeyId,
-    /// Revoked, or cannot be told unrevoked.
-    #[error("is not usable: {0}")]
-    Revocation(BrokenRule),
-}
 
 pub(super) fn set_up(config: &MspConfig, level: MspLevel) -> Result<Inner, MspError> {
     if config.r#type != X509 {
