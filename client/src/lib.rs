@@ -18,11 +18,13 @@
 //! | [`deliver`] | fetching and following blocks, resuming after breaks |
 //! | [`load`] | a measured load whose every acknowledged envelope is looked for in the blocks |
 //! | [`verify`] | a chain's links, data hashes and signatures, checked block by block |
+//! | [`cli`] | the command line |
 //! | [`participation`] | the admin API: join, list, info, remove |
 //!
 //! Not here: anything of the server. Messages are sent and handed on as the bytes they are.
 
 pub mod broadcast;
+pub mod cli;
 mod codec;
 pub mod connection;
 pub mod connection_file;

@@ -1,3 +1,7 @@
 //! The command line `ordain`.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    client::cli::main()
+}

@@ -50,6 +50,11 @@ pub enum ManifestError {
 }
 
 impl Manifest {
+    /// Whether the tree below `root` has one.
+    pub fn exists(root: &Path) -> bool {
+        root.join(FILE).exists()
+    }
+
     /// Reads the manifest of the tree below `root`.
     pub fn read(root: &Path) -> Result<Self, ManifestError> {
         let path = root.join(FILE);

@@ -1,0 +1,362 @@
+//! `ordain deliver`
+
+use std::io::{IsTerminal as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use clap::ValueEnum;
+use configtx::block_verify::verify_signatures;
+use protos::{BlockNumber, SealedBlock, block};
+
+use super::Failure;
+use super::connect::ConnectionArgs;
+use super::show::ShownBlock;
+use crate::connection::Connection;
+use crate::deliver::{DeliverError, DeliverStream, Position, Resume, Seek};
+use crate::envelope::EnvelopeSigner;
+use crate::verify::{ChainVerifier, VerifyError};
+
+/// Reads the blocks of a channel, and checks them.
+///
+/// Every block's link to the one before it, its data hash and its orderers' signatures are checked against the
+/// config in force, from the genesis block on if the connection file names one. What was checked, and what had to
+/// be taken on trust, is said at the end. A block that fails ends the command with exit code 1.
+#[derive(Debug, clap::Args)]
+#[command(after_long_help = "Examples:
+  ordain deliver -c ordain-quickstart/connection.json                    all blocks there are
+  ordain deliver -c connection.json --from newest --follow               the newest, and whatever comes
+  ordain deliver -c connection.json --from 5 --to 9 --format json | jq .entries[].tx_id
+  ordain deliver -c connection.json --from 5 --to 5 --save block-5.block")]
+pub(super) struct Args {
+    /// First block: oldest, newest, next (the one that does not exist yet), or a number.
+    #[arg(long, value_name = "BLOCK", default_value = "oldest")]
+    from: From,
+    /// Last block: newest (as of now), or a number, which is waited for.
+    #[arg(
+        long,
+        value_name = "BLOCK",
+        default_value = "newest",
+        conflicts_with = "follow"
+    )]
+    to: To,
+    /// Goes on for ever.
+    #[arg(short, long)]
+    follow: bool,
+    /// How to print blocks; a table on a terminal, JSON lines elsewhere.
+    #[arg(long, value_enum)]
+    format: Option<Format>,
+    /// Saves each block as it came, too: to this file, or with {} in it to a file per block number.
+    #[arg(long, value_name = "FILE")]
+    save: Option<PathBuf>,
+    /// Checks nothing.
+    #[arg(long)]
+    no_verify: bool,
+    #[command(flatten)]
+    connection: ConnectionArgs,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum From {
+    Oldest,
+    Newest,
+    Next,
+    Number(u64),
+}
+
+impl FromStr for From {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "oldest" => Ok(Self::Oldest),
+            "newest" => Ok(Self::Newest),
+            "next" => Ok(Self::Next),
+            number => number
+                .parse()
+                .map(Self::Number)
+                .map_err(|_| format!("{number:?} should be oldest, newest, next or a number")),
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum To {
+    Newest,
+    Number(u64),
+}
+
+impl FromStr for To {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "newest" => Ok(Self::Newest),
+            number => number
+                .parse()
+                .map(Self::Number)
+                .map_err(|_| format!("{number:?} should be newest or a number")),
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// A line a block and a line an envelope.
+    Table,
+    /// One JSON object a line, with all data as base64.
+    Json,
+}
+
+impl Args {
+    pub(super) async fn run(self) -> Result<(), Failure> {
+        let file = self.connection.resolve()?;
+        let targets = file.targets()?;
+        let target = targets
+            .first()
+            .ok_or_else(|| Failure::usage("no orderer is given"))?;
+        let node = Node {
+            connection: target.connect().await?,
+            signer: file.signer()?,
+        };
+        let (first, last) = node.range(self.from, self.to, self.follow).await?;
+        let mut check = if self.no_verify {
+            Check::none()
+        } else {
+            node.prepare_check(first, file.genesis.as_deref()).await?
+        };
+        let mut printer = Printer {
+            format: self.format.unwrap_or_else(default_format),
+            save: self.save,
+        };
+        let seek = Seek {
+            stop: last.map(Position::Number),
+            ..Seek::follow(Position::Number(first))
+        };
+        let mut stream = DeliverStream::new(&node.connection, node.signer.clone(), seek, Resume::default());
+        let mut count = 0;
+        if last.is_none_or(|last| first <= last) {
+            while let Some(block) = stream.next().await? {
+                check.next(&block)?;
+                printer.print(&block, check.is_on())?;
+                count += 1;
+            }
+        }
+        eprintln!("{}", check.summary(first, count));
+        Ok(())
+    }
+}
+
+fn default_format() -> Format {
+    if std::io::stdout().is_terminal() {
+        Format::Table
+    } else {
+        Format::Json
+    }
+}
+
+struct Printer {
+    format: Format,
+    save: Option<PathBuf>,
+}
+
+impl Printer {
+    fn print(&mut self, block: &SealedBlock, verified: bool) -> Result<(), Failure> {
+        let shown = ShownBlock::new(block, verified);
+        let text = match self.format {
+            Format::Table => shown.table(),
+            Format::Json => serde_json::to_string(&shown).map_err(Failure::new)?,
+        };
+        let mut out = std::io::stdout().lock();
+        writeln!(out, "{text}").map_err(Failure::new)?;
+        let Some(path) = &self.save else { return Ok(()) };
+        let path = path.to_string_lossy().replace("{}", &block.number().to_string());
+        std::fs::write(&path, block.bytes())
+            .map_err(|error| Failure::new(format!("cannot write {path}: {error}")))
+    }
+}
+
+/// A node that is asked for blocks.
+struct Node {
+    connection: Connection,
+    signer: EnvelopeSigner,
+}
+
+impl Node {
+    /// Turns names into numbers, so that a break in between changes nothing. No last block: for ever.
+    async fn range(
+        &self,
+        from: From,
+        to: To,
+        follow: bool,
+    ) -> Result<(BlockNumber, Option<BlockNumber>), DeliverError> {
+        let is_relative = matches!(from, From::Newest | From::Next) || (to == To::Newest && !follow);
+        let newest = if is_relative {
+            self.one(Position::Newest).await?.number()
+        } else {
+            BlockNumber::GENESIS
+        };
+        let first = match from {
+            From::Oldest => BlockNumber::GENESIS,
+            From::Newest => newest,
+            From::Next => newest.next(),
+            From::Number(number) => BlockNumber(number),
+        };
+        let last = match to {
+            _ if follow => None,
+            To::Newest if from == From::Next => Some(first),
+            To::Newest => Some(newest),
+            To::Number(number) => Some(BlockNumber(number)),
+        };
+        Ok((first, last))
+    }
+
+    async fn one(&self, position: Position) -> Result<SealedBlock, DeliverError> {
+        let signer = self.signer.clone();
+        let mut stream = DeliverStream::new(&self.connection, signer, Seek::one(position), Resume::default());
+        stream.next().await?.ok_or_else(|| DeliverError::Malformed {
+            reason: "one block was asked for and none came".to_owned(),
+        })
+    }
+
+    /// What block `first` is checked against.
+    async fn prepare_check(&self, first: BlockNumber, genesis: Option<&Path>) -> Result<Check, Failure> {
+        let known = genesis.map(read_block).transpose()?;
+        if first == BlockNumber::GENESIS {
+            return Ok(Check::from_genesis(known));
+        }
+        let previous = self.one(Position::Number(BlockNumber(first.0 - 1))).await?;
+        let number = last_config(&previous)?;
+        let config = if number == previous.number() {
+            previous.clone()
+        } else {
+            self.one(Position::Number(number)).await?
+        };
+        let known = known.filter(|known| known.number() == config.number());
+        if let Some(known) = &known {
+            agree(known, &config)?;
+        }
+        let verifier = ChainVerifier::after(&previous, &config)?;
+        if config.number() != previous.number() {
+            let decoded = previous.decode().map_err(VerifyError::from)?;
+            verify_signatures(&decoded, verifier.bundle()).map_err(VerifyError::from)?;
+        }
+        let trust = match known {
+            Some(_) => format!("block {} fits the config in the genesis file", previous.number()),
+            None => format!("the config in block {number} was taken from this node on trust"),
+        };
+        Ok(Check {
+            state: State::Running(Box::new(verifier)),
+            trust,
+        })
+    }
+}
+
+fn read_block(path: &Path) -> Result<SealedBlock, Failure> {
+    let bytes = std::fs::read(path).map_err(|error| {
+        Failure::new(format!(
+            "cannot read the genesis block {}: {error}",
+            path.display()
+        ))
+    })?;
+    SealedBlock::from_bytes(bytes.into())
+        .map_err(|error| Failure::new(format!("{} holds no block: {error}", path.display())))
+}
+
+fn last_config(sealed: &SealedBlock) -> Result<BlockNumber, Failure> {
+    let decoded = sealed.decode().map_err(VerifyError::from)?;
+    block::last_config(&decoded).map_err(|error| {
+        Failure::new(format!(
+            "block {} does not tell its config: {error}",
+            sealed.number()
+        ))
+    })
+}
+
+/// Two blocks of one number must be one block.
+fn agree(known: &SealedBlock, got: &SealedBlock) -> Result<(), Failure> {
+    if known.hash() == got.hash() {
+        return Ok(());
+    }
+    Err(Failure::new(format!(
+        "block {} of this node is not the one in the genesis file",
+        got.number()
+    ))
+    .hint("the node serves another channel of this name, or the connection file is of another network"))
+}
+
+/// Checks blocks as they come.
+struct Check {
+    state: State,
+    trust: String,
+}
+
+enum State {
+    Off,
+    /// Before block 0.
+    Waiting(Option<SealedBlock>),
+    Running(Box<ChainVerifier>),
+}
+
+impl Check {
+    fn none() -> Self {
+        Self {
+            state: State::Off,
+            trust: String::new(),
+        }
+    }
+
+    fn from_genesis(known: Option<SealedBlock>) -> Self {
+        let trust = match known {
+            Some(_) => "block 0 is the one in the genesis file",
+            None => "block 0 was taken from this node on trust",
+        };
+        Self {
+            state: State::Waiting(known),
+            trust: trust.to_owned(),
+        }
+    }
+
+    fn is_on(&self) -> bool {
+        !matches!(self.state, State::Off)
+    }
+
+    fn next(&mut self, block: &SealedBlock) -> Result<(), Failure> {
+        match &mut self.state {
+            State::Off => Ok(()),
+            State::Running(verifier) => Ok(verifier.check(block)?),
+            State::Waiting(known) => {
+                if let Some(known) = known {
+                    agree(known, block)?;
+                }
+                self.state = State::Running(Box::new(ChainVerifier::from_genesis(block)?));
+                Ok(())
+            }
+        }
+    }
+
+    fn summary(&self, first: BlockNumber, count: u64) -> String {
+        match (count, self.is_on()) {
+            (0, _) => "no blocks".to_owned(),
+            (_, false) => format!("{count} blocks from {first} on, nothing verified"),
+            (_, true) => format!(
+                "{count} blocks from {first} on: links, data hashes and signatures verified; {}",
+                self.trust
+            ),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn positions_are_names_or_numbers() {
+        assert_eq!("oldest".parse(), Ok(From::Oldest));
+        assert_eq!("12".parse(), Ok(From::Number(12)));
+        assert_eq!("newest".parse(), Ok(To::Newest));
+        assert!("latest".parse::<From>().is_err());
+        assert!("next".parse::<To>().is_err());
+        assert!("-1".parse::<From>().is_err());
+    }
+}
