@@ -4,6 +4,7 @@
 //! Config -> identity, Manager (all channels) -> gRPC listener -> routes -> Broadcast, Deliver, health
 //!                                            -> admin listener -> channel participation
 //! signal -> shutdown: intake, chains, streams, listeners
+//! SIGHUP -> TLS files of all listeners again
 //! ```
 //!
 //! | module | holds |
@@ -87,7 +88,7 @@ pub fn run(config: &Config) -> Result<(), RunError> {
         let signals = shutdown::Signals::install().map_err(RunError::Runtime)?;
         let node = Node::start(config).await?;
         tracing::info!(target: LOGGER, "Beginning to serve requests");
-        signals.ended().await;
+        signals.ended(|| node.reload_tls()).await;
         node.stop().await;
         Ok(())
     });
@@ -108,6 +109,8 @@ pub struct Node {
 
 /// One listener that is served.
 struct Listening {
+    name: &'static str,
+    acceptor: Acceptor,
     address: std::net::SocketAddr,
     serving: JoinHandle<()>,
 }
@@ -142,6 +145,19 @@ impl Node {
     /// Where the admin API is served.
     pub fn admin_address(&self) -> std::net::SocketAddr {
         self.admin.address
+    }
+
+    /// Reads the TLS files of all listeners again. Connections from now on use them; a listener whose files are
+    /// not good goes on with what it had.
+    pub fn reload_tls(&self) {
+        for Listening { name, acceptor, .. } in [&self.grpc, &self.admin] {
+            match acceptor.reload() {
+                Ok(()) => tracing::info!(target: LOGGER, "TLS files of the {name} listener are read again"),
+                Err(error) => {
+                    tracing::error!(target: LOGGER, "TLS files of the {name} listener are kept as they were: {error}");
+                }
+            }
+        }
     }
 
     /// Stops in the order of [`shutdown`]; ready within a bound.
@@ -182,7 +198,7 @@ async fn start_grpc(
                 source: Box::new(source),
             }
         })?;
-    let incoming = listen(listener, &general.listen, acceptor).await?;
+    let incoming = listen(listener, &general.listen, acceptor.clone()).await?;
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let broadcast = Broadcast {
         intake: Arc::clone(manager) as _,
@@ -209,7 +225,12 @@ async fn start_grpc(
         Routes::new(broadcast, deliver),
         stop,
     ));
-    Ok(Listening { address, serving })
+    Ok(Listening {
+        name: listener,
+        acceptor,
+        address,
+        serving,
+    })
 }
 
 async fn start_admin(
@@ -224,12 +245,17 @@ async fn start_admin(
             listener,
             source: Box::new(source),
         })?;
-    let incoming = listen(listener, &config.admin.listen, acceptor).await?;
+    let incoming = listen(listener, &config.admin.listen, acceptor.clone()).await?;
     let registrar = Arc::new(Participation(Arc::clone(manager)));
     let router = admin::router(registrar, config.participation.request_body_bytes_max);
     let address = incoming.local_addr();
     let serving = tokio::spawn(admin::serve(incoming, router, stop));
-    Ok(Listening { address, serving })
+    Ok(Listening {
+        name: listener,
+        acceptor,
+        address,
+        serving,
+    })
 }
 
 async fn listen(listener: &'static str, listen: &Listen, acceptor: Acceptor) -> Result<Incoming, RunError> {

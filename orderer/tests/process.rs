@@ -1,0 +1,280 @@
+//! A whole node as a process: ready, TLS files replaced while it runs, signals.
+
+use std::fs::File;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use client::connection::Address;
+use client::participation::AdminClient;
+use client::tls::{ClientCertificate, ClientTls};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+
+/// How long a node may take for one step.
+const STEP_TIME_MAX: Duration = Duration::from_secs(15);
+
+/// A certificate and its key, in PEM.
+struct Pair {
+    certificate: String,
+    key: String,
+}
+
+fn authority() -> CertifiedIssuer<'static, KeyPair> {
+    let mut params = CertificateParams::default();
+    params
+        .distinguished_name
+        .push(DnType::CommonName, "tls authority");
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    CertifiedIssuer::self_signed(params, KeyPair::generate().expect("a key")).expect("an authority")
+}
+
+fn issue(authority: &CertifiedIssuer<'static, KeyPair>) -> Pair {
+    let key = KeyPair::generate().expect("a key");
+    let names = ["localhost".to_owned(), "127.0.0.1".to_owned()];
+    let params = CertificateParams::new(names).expect("names");
+    let certificate = params.signed_by(&key, authority).expect("a certificate");
+    Pair {
+        certificate: certificate.pem(),
+        key: key.serialize_pem(),
+    }
+}
+
+/// A node in a folder of its own; killed when dropped.
+struct Node {
+    folder: tempfile::TempDir,
+    general_port: u16,
+    admin_port: u16,
+    process: Option<Child>,
+}
+
+impl Node {
+    fn new(authority: &CertifiedIssuer<'static, KeyPair>) -> Self {
+        let node = Self {
+            folder: tempfile::tempdir().expect("a folder"),
+            general_port: free_port(),
+            admin_port: free_port(),
+            process: None,
+        };
+        node.write("ca.crt", &authority.pem());
+        node.replace(&issue(authority));
+        node.write("orderer.yaml", &node.settings());
+        node
+    }
+
+    fn settings(&self) -> String {
+        let msp = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("../tests/vectors/ed25519/crypto/ordererOrganizations/ord.vec.test/orderers")
+            .join("o1.ord.vec.test/msp");
+        let (general, admin, msp) = (self.general_port, self.admin_port, msp.display());
+        format!(
+            "
+General:
+  ListenPort: {general}
+  TLS: {{Enabled: true, PrivateKey: server.key, Certificate: server.crt}}
+  LocalMSPDir: {msp}
+  LocalMSPID: OrdererMSP
+FileLedger: {{Location: data/ledger}}
+Admin:
+  ListenAddress: 127.0.0.1:{admin}
+  TLS:
+    Enabled: true
+    PrivateKey: server.key
+    Certificate: server.crt
+    ClientAuthRequired: true
+    ClientRootCAs: [ca.crt]
+"
+        )
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        std::fs::write(self.path(name), text).expect("written");
+    }
+
+    fn replace(&self, pair: &Pair) {
+        self.write("server.crt", &pair.certificate);
+        self.write("server.key", &pair.key);
+    }
+
+    fn start(&mut self) {
+        let child = Command::new(env!("CARGO_BIN_EXE_orderer"))
+            .current_dir(self.folder.path())
+            .env_clear()
+            .stderr(File::create(self.path("log")).expect("a log"))
+            .spawn();
+        self.process = Some(child.expect("the binary runs"));
+    }
+
+    fn log(&self) -> String {
+        std::fs::read_to_string(self.path("log")).expect("a log")
+    }
+
+    /// Waits until `text` is in the log `times` times.
+    fn wait_for(&self, text: &str, times: usize) {
+        let begun = Instant::now();
+        while self.log().matches(text).count() < times {
+            assert!(begun.elapsed() < STEP_TIME_MAX, "no {text:?} in\n{}", self.log());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    fn signal(&self, name: &str) {
+        let id = self.process.as_ref().expect("a process").id().to_string();
+        let sent = Command::new("kill").args(["-s", name, &id]).status();
+        assert!(sent.expect("kill runs").success());
+    }
+
+    fn wait_for_end(&mut self) -> ExitStatus {
+        let begun = Instant::now();
+        let process = self.process.as_mut().expect("a process");
+        loop {
+            if let Some(status) = process.try_wait().expect("a state") {
+                return status;
+            }
+            assert!(begun.elapsed() < STEP_TIME_MAX, "still running");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        if let Some(process) = &mut self.process {
+            let _ = process.kill();
+            let _ = process.wait();
+        }
+    }
+}
+
+/// A port that was free a moment ago.
+fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    listener.local_addr().expect("an address").port()
+}
+
+/// The certificate a client of the gRPC listener is shown.
+async fn shown(authority: &CertifiedIssuer<'static, KeyPair>, port: u16) -> CertificateDer<'static> {
+    let mut roots = RootCertStore::empty();
+    roots.add(authority.der().clone()).expect("a root");
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let mut config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("versions")
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    let tcp = TcpStream::connect(("127.0.0.1", port))
+        .await
+        .expect("a connection");
+    let name = ServerName::try_from("localhost").expect("a name");
+    let stream = TlsConnector::from(Arc::new(config))
+        .connect(name, tcp)
+        .await
+        .expect("a handshake");
+    let (_, session) = stream.get_ref();
+    assert_eq!(session.alpn_protocol(), Some(&b"h2"[..]));
+    session.peer_certificates().expect("a certificate")[0]
+        .clone()
+        .into_owned()
+}
+
+fn der(pair: &Pair) -> CertificateDer<'static> {
+    CertificateDer::from_pem_slice(pair.certificate.as_bytes()).expect("a certificate")
+}
+
+#[tokio::test]
+async fn a_hangup_takes_new_tls_files_into_use_and_keeps_the_old_where_they_are_bad() {
+    let authority = authority();
+    let mut node = Node::new(&authority);
+    node.start();
+    node.wait_for("Beginning to serve requests", 1);
+
+    let next = issue(&authority);
+    node.replace(&next);
+    assert_ne!(shown(&authority, node.general_port).await, der(&next));
+    node.signal("HUP");
+    node.wait_for("listener are read again", 2);
+    assert_eq!(shown(&authority, node.general_port).await, der(&next));
+
+    node.write("server.key", "no key");
+    node.signal("HUP");
+    node.wait_for("listener are kept as they were", 2);
+    assert_eq!(shown(&authority, node.general_port).await, der(&next));
+}
+
+#[tokio::test]
+async fn the_admin_listener_answers_clients_of_its_authority() {
+    let authority = authority();
+    let mut node = Node::new(&authority);
+    node.start();
+    node.wait_for("Beginning to serve requests", 1);
+
+    let pair = issue(&authority);
+    let certificate = ClientCertificate {
+        certificate: pair.certificate.as_bytes(),
+        key: pair.key.as_bytes(),
+    };
+    let address: Address = format!("127.0.0.1:{}", node.admin_port)
+        .parse()
+        .expect("an address");
+    let list = async |certificate| {
+        let tls = ClientTls::new(authority.pem().as_bytes(), certificate).expect("good files");
+        AdminClient::new(&address, Some(&tls))
+            .expect("a client")
+            .list()
+            .await
+    };
+    assert!(
+        list(Some(certificate))
+            .await
+            .expect("an answer")
+            .channels
+            .is_empty()
+    );
+    assert!(list(None).await.is_err());
+}
+
+#[test]
+fn signals_are_answered_and_the_end_is_clean() {
+    let mut node = Node::new(&authority());
+    node.start();
+    node.wait_for("Beginning to serve requests", 1);
+
+    node.signal("USR1");
+    node.wait_for("Received signal: 10 (user defined signal 1)", 1);
+    node.wait_for("Go routines report", 1);
+    node.signal("TERM");
+    assert_eq!(node.wait_for_end().code(), Some(0));
+    assert!(
+        node.log().contains("Received signal: 15 (terminated)"),
+        "{}",
+        node.log()
+    );
+
+    node.start();
+    node.wait_for("Beginning to serve requests", 1);
+}
+
+#[test]
+fn a_port_in_use_ends_the_start_with_1() {
+    let mut node = Node::new(&authority());
+    let _taken = TcpListener::bind(("127.0.0.1", node.general_port)).expect("the port");
+    node.start();
+    assert_eq!(node.wait_for_end().code(), Some(1));
+    let address = format!("127.0.0.1:{}", node.general_port);
+    assert!(
+        node.log().contains(&format!("cannot listen on {address}")),
+        "{}",
+        node.log()
+    );
+}
