@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
@@ -24,6 +25,11 @@ use crate::verify_pool::panic_text;
 
 /// Channels by name.
 pub type Channels = HashMap<ChannelId, Arc<Channel>>;
+
+/// How long a data folder in use is tried again.
+const LOCK_TIME_MAX: Duration = Duration::from_secs(5);
+/// Pause between two tries.
+const LOCK_PAUSE: Duration = Duration::from_millis(50);
 
 /// All channels of this node.
 pub struct Manager {
@@ -60,7 +66,7 @@ impl Manager {
     /// Reads the disk on the calling thread. Must be called within a `tokio` runtime, which then runs the chains.
     pub fn open(options: LedgerOptions, node: NodeParts) -> Result<Self, OpenError> {
         let location = options.location.clone();
-        let ledgers = LedgerFactory::open(options)?;
+        let ledgers = open_ledgers(options)?;
         let unusable = |source| joins_error(&location, source);
         let joins = JoinFiles::open(&location).map_err(unusable)?;
         let found = joins.load().map_err(unusable)?;
@@ -254,6 +260,19 @@ impl Manager {
     pub async fn halt(&self) {
         let channels = self.channels();
         join_all(channels.values().map(|channel| channel.halt())).await;
+    }
+}
+
+/// Opens the data folder. A process that was killed a moment ago may still hold its lock.
+fn open_ledgers(options: LedgerOptions) -> Result<LedgerFactory, FactoryError> {
+    let began = Instant::now();
+    loop {
+        match LedgerFactory::open(options.clone()) {
+            Err(FactoryError::Locked { .. }) if began.elapsed() < LOCK_TIME_MAX => {
+                std::thread::sleep(LOCK_PAUSE);
+            }
+            opened => return opened,
+        }
     }
 }
 
