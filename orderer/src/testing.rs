@@ -68,6 +68,7 @@ pub(crate) fn node_parts() -> NodeParts {
         identity: Arc::new(orderer()),
         no_expiration_checks: false,
         space: DiskSpace::default(),
+        configs: tokio::sync::watch::Sender::new(0),
     }
 }
 

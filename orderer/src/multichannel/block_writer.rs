@@ -22,7 +22,7 @@ use prost::Message;
 use protos::block::{self, SLOT_LAST_CONFIG, SLOT_SIGNATURES, SealError};
 use protos::wire::common::{Block, LastConfig, Metadata, MetadataSignature, SignatureHeader};
 use protos::{BlockNumber, ChannelId, SealedBlock};
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 use super::LOGGER;
 use super::disk_space::DiskSpace;
@@ -65,6 +65,8 @@ pub struct Writing {
     pub no_expiration_checks: bool,
     /// Where the writer says that it waits for room.
     pub space: DiskSpace,
+    /// Counted up when a config comes into force.
+    pub configs: watch::Sender<u64>,
 }
 
 impl BlockWriter {
@@ -165,6 +167,7 @@ impl Writing {
         for Ready { block, rules, done } in ready {
             if let (Some(rules), Ok(())) = (rules, &persisted) {
                 self.rules.store(rules);
+                self.configs.send_modify(|count| *count += 1);
             }
             let outcome = persisted
                 .as_ref()

@@ -46,6 +46,8 @@ pub struct NodeParts {
     pub no_expiration_checks: bool,
     /// Whether the data folder has room.
     pub space: DiskSpace,
+    /// Counts configs coming into force, on any channel.
+    pub configs: watch::Sender<u64>,
 }
 
 /// Why a channel's ledger cannot be gone on with.
@@ -110,6 +112,7 @@ impl ChainSupport {
             rules: Arc::clone(&rules),
             no_expiration_checks: node.no_expiration_checks,
             space: node.space.clone(),
+            configs: node.configs.clone(),
         })?;
         let metadata = block::orderer_metadata(&decoded)?
             .unwrap_or_default()

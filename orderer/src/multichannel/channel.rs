@@ -130,3 +130,6 @@ fn start_chain(support: Arc<ChainSupport>, metadata: ConsenterMetadata) -> Resul
     tracing::info!(target: LOGGER, "Created and started new channel {}", bundle.channel_id());
     Ok(chain)
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,6 @@
 //! The Manager: all channels of this node, by name.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
+use configtx::identity::Msp;
 use futures::future::join_all;
 use ledger::{BlockStore, FactoryError, LedgerFactory, LedgerOptions};
 use prost::Message as _;
@@ -21,6 +22,7 @@ use super::channel::Channel;
 use super::health::Health;
 use super::join::{self, Found, JoinFiles};
 use crate::admin::JoinError;
+use crate::processor::Rules;
 use crate::verify_pool::panic_text;
 
 /// Channels by name.
@@ -243,7 +245,17 @@ impl Manager {
             channels.insert(channel.id().clone(), Arc::clone(&channel));
             channels
         });
+        self.node.configs.send_modify(|count| *count += 1);
         channel
+    }
+
+    /// The TLS authorities of all organisations of all channels, each once, in DER.
+    pub fn tls_authorities(&self) -> BTreeSet<Bytes> {
+        let channels = self.channels();
+        let rules = channels
+            .values()
+            .filter_map(|channel| Some(channel.support()?.rules()));
+        rules.flat_map(|rules| tls_authorities_of(&rules)).collect()
     }
 
     /// From now on every envelope is refused with `SERVICE_UNAVAILABLE`.
@@ -261,6 +273,17 @@ impl Manager {
         let channels = self.channels();
         join_all(channels.values().map(|channel| channel.halt())).await;
     }
+}
+
+fn tls_authorities_of(rules: &Rules) -> Vec<Bytes> {
+    let msps = rules.bundle().msps();
+    let of_msp = |msp: &Msp| {
+        let certificates = msp.tls_roots().iter().chain(msp.tls_intermediates());
+        certificates
+            .map(|certificate| certificate.der().clone())
+            .collect::<Vec<_>>()
+    };
+    msps.msps().flat_map(of_msp).collect()
 }
 
 /// Opens the data folder. A process that was killed a moment ago may still hold its lock.

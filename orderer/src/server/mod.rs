@@ -21,6 +21,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ledger::LedgerOptions;
+use rustls::pki_types::CertificateDer;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -179,6 +180,7 @@ fn open_manager(config: &Config) -> Result<Manager, RunError> {
         identity: Arc::new(identity),
         no_expiration_checks: config.general.authentication.no_expiration_checks,
         space: DiskSpace::default(),
+        configs: watch::Sender::new(0),
     };
     Ok(Manager::open(LedgerOptions::at(&config.ledger.location), node)?)
 }
@@ -198,6 +200,9 @@ async fn start_grpc(
                 source: Box::new(source),
             }
         })?;
+    if general.tls.as_ref().is_some_and(|tls| tls.client_auth_required) {
+        tokio::spawn(follow_authorities(Arc::clone(manager), acceptor.clone()));
+    }
     let incoming = listen(listener, &general.listen, acceptor.clone()).await?;
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let broadcast = Broadcast {
@@ -231,6 +236,22 @@ async fn start_grpc(
         address,
         serving,
     })
+}
+
+/// Keeps the authorities that clients are verified against at those of the channels' organisations.
+async fn follow_authorities(manager: Arc<Manager>, acceptor: Acceptor) {
+    let mut configs = manager.node().configs.subscribe();
+    configs.mark_changed();
+    while configs.changed().await.is_ok() {
+        let roots = manager.tls_authorities();
+        let roots = roots
+            .iter()
+            .map(|der| CertificateDer::from(der.to_vec()))
+            .collect();
+        if let Err(error) = acceptor.set_channel_roots(roots) {
+            tracing::error!(target: LOGGER, "client authorities stay as they were: {error}");
+        }
+    }
 }
 
 async fn start_admin(
