@@ -32,7 +32,7 @@ impl World {
     /// The channel has this many blocks after the genesis block.
     async fn with_blocks(count: usize) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let opened = Manager::open(LedgerOptions::at(folder.path()), testing::node_parts());
+        let opened = Manager::open(&LedgerOptions::at(folder.path()), testing::node_parts());
         let manager = Arc::new(opened.unwrap());
         let mut genesis = Genesis::solo("ch");
         genesis.batch.max_message_count = 1;

@@ -66,7 +66,7 @@ impl Manager {
     /// cannot run is quarantined and takes no other with it.
     ///
     /// Reads the disk on the calling thread. Must be called within a `tokio` runtime, which then runs the chains.
-    pub fn open(options: LedgerOptions, node: NodeParts) -> Result<Self, OpenError> {
+    pub fn open(options: &LedgerOptions, node: NodeParts) -> Result<Self, OpenError> {
         let location = options.location.clone();
         let ledgers = open_ledgers(options)?;
         let unusable = |source| joins_error(&location, source);
@@ -287,7 +287,7 @@ fn tls_authorities_of(rules: &Rules) -> Vec<Bytes> {
 }
 
 /// Opens the data folder. A process that was killed a moment ago may still hold its lock.
-fn open_ledgers(options: LedgerOptions) -> Result<LedgerFactory, FactoryError> {
+fn open_ledgers(options: &LedgerOptions) -> Result<LedgerFactory, FactoryError> {
     let began = Instant::now();
     loop {
         match LedgerFactory::open(options.clone()) {

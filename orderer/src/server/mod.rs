@@ -182,7 +182,7 @@ fn open_manager(config: &Config) -> Result<Manager, RunError> {
         space: DiskSpace::default(),
         configs: watch::Sender::new(0),
     };
-    Ok(Manager::open(LedgerOptions::at(&config.ledger.location), node)?)
+    Ok(Manager::open(&LedgerOptions::at(&config.ledger.location), node)?)
 }
 
 async fn start_grpc(

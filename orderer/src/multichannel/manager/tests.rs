@@ -8,7 +8,7 @@ use crate::broadcast::{Accepted, Intake as _, Refusal};
 use crate::testing::{self, Genesis};
 
 fn open(folder: &Path) -> Arc<Manager> {
-    let opened = Manager::open(LedgerOptions::at(folder), testing::node_parts());
+    let opened = Manager::open(&LedgerOptions::at(folder), testing::node_parts());
     Arc::new(opened.unwrap())
 }
 
@@ -37,7 +37,7 @@ async fn close(manager: Arc<Manager>) {
 
 async fn reopen(folder: &Path) -> Arc<Manager> {
     for _ in 0..200 {
-        match Manager::open(LedgerOptions::at(folder), testing::node_parts()) {
+        match Manager::open(&LedgerOptions::at(folder), testing::node_parts()) {
             Ok(manager) => return Arc::new(manager),
             Err(_) => tokio::time::sleep(std::time::Duration::from_millis(20)).await,
         }
