@@ -1,6 +1,7 @@
 //! What clients were told, held against what the blocks contain.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::ops::Range;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
@@ -15,7 +16,8 @@ pub struct Oracle {
 
 #[derive(Default)]
 struct Noted {
-    sent: HashSet<Bytes>,
+    /// Each with its place in the order of sending.
+    sent: HashMap<Bytes, usize>,
     acknowledged: HashSet<Bytes>,
     delivered: BTreeMap<BlockNumber, Hash>,
     contradictions: Vec<String>,
@@ -35,8 +37,10 @@ pub struct Counts {
 impl Oracle {
     /// An envelope is handed to a stream. Each one is sent once only.
     pub fn sent(&self, envelope: &Bytes) {
+        let mut noted = self.noted();
+        let place = noted.sent.len();
         assert!(
-            self.noted().sent.insert(envelope.clone()),
+            noted.sent.insert(envelope.clone(), place).is_none(),
             "an envelope was sent twice"
         );
     }
@@ -67,10 +71,13 @@ impl Oracle {
         }
     }
 
-    /// Envelopes that were sent and have no answer.
-    pub fn unanswered(&self) -> HashSet<Bytes> {
+    /// How many have no answer, of those sent while [`Counts::sent`] was within `places`.
+    pub fn unanswered(&self, places: Range<usize>) -> usize {
         let noted = self.noted();
-        noted.sent.difference(&noted.acknowledged).cloned().collect()
+        let asked = noted.sent.iter().filter(|(_, place)| places.contains(place));
+        asked
+            .filter(|(envelope, _)| !noted.acknowledged.contains(*envelope))
+            .count()
     }
 
     /// The newest block that a client saw.
@@ -95,7 +102,7 @@ impl Oracle {
         let twice = occurrences.values().filter(|count| **count > 1).count();
         let unsent = occurrences
             .keys()
-            .filter(|envelope| !noted.sent.contains(*envelope))
+            .filter(|envelope| !noted.sent.contains_key(*envelope))
             .count();
         let gone = noted
             .delivered
@@ -183,7 +190,8 @@ mod tests {
         let chain = chain(&[&["a"], &["b", "c"]]);
         let oracle = oracle(&["a", "b", "c", "d"], &["a", "b"], &chain);
         assert_eq!(oracle.judge(&chain), Vec::<String>::new());
-        assert_eq!(oracle.unanswered(), [envelope("c"), envelope("d")].into());
+        assert_eq!(oracle.unanswered(0..4), 2);
+        assert_eq!(oracle.unanswered(1..3), 1);
     }
 
     #[test]

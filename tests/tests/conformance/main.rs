@@ -16,6 +16,7 @@
 mod blocks;
 mod blocksigs;
 mod chain;
+mod envelopes;
 mod hashes;
 mod msps;
 mod policies;
@@ -66,7 +67,7 @@ const KINDS: [Kind; 8] = [
     },
     Kind {
         name: "envelopes",
-        run: None,
+        run: Some(envelopes::run),
     },
     Kind {
         name: "updates",
