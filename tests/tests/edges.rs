@@ -96,13 +96,13 @@ fn edges_in(rows: &BTreeMap<String, Row>) -> Edges {
     edges.collect()
 }
 
-/// The rows of the table under the heading "Crate edges": crate, level, uses.
+/// The rows of the first table under the heading "Crate edges": crate, level, uses.
 fn table(document: &str) -> BTreeMap<String, Row> {
     let (_, section) = document
         .split_once("\n## Crate edges\n")
         .expect("heading \"## Crate edges\"");
-    let lines = section.lines().take_while(|line| !line.starts_with("## "));
-    let rows: BTreeMap<_, _> = lines.filter(|line| line.starts_with("| `")).map(row).collect();
+    let lines = section.lines().skip_while(|line| !line.starts_with("| `"));
+    let rows: BTreeMap<_, _> = lines.take_while(|line| line.starts_with('|')).map(row).collect();
     assert!(!rows.is_empty(), "the table of crate edges is empty");
     rows
 }
