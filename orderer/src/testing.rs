@@ -69,6 +69,7 @@ pub(crate) fn node_parts() -> NodeParts {
         no_expiration_checks: false,
         space: DiskSpace::default(),
         configs: tokio::sync::watch::Sender::new(0),
+        writers: Arc::default(),
     }
 }
 

@@ -65,6 +65,8 @@ pub struct Writing {
     pub no_expiration_checks: bool,
     /// Where the writer says that it waits for room.
     pub space: DiskSpace,
+    /// Held until the ledger is closed.
+    pub alive: Arc<()>,
     /// Counted up when a config comes into force.
     pub configs: watch::Sender<u64>,
 }

@@ -48,6 +48,8 @@ pub struct NodeParts {
     pub space: DiskSpace,
     /// Counts configs coming into force, on any channel.
     pub configs: watch::Sender<u64>,
+    /// One clone is held by each channel's writer, so that the end of the process can wait for them.
+    pub writers: Arc<()>,
 }
 
 /// Why a channel's ledger cannot be gone on with.
@@ -113,6 +115,7 @@ impl ChainSupport {
             no_expiration_checks: node.no_expiration_checks,
             space: node.space.clone(),
             configs: node.configs.clone(),
+            alive: Arc::clone(&node.writers),
         })?;
         let metadata = block::orderer_metadata(&decoded)?
             .unwrap_or_default()

@@ -18,7 +18,7 @@ pub mod connections;
 pub mod routes;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ledger::LedgerOptions;
 use rustls::pki_types::CertificateDer;
@@ -46,6 +46,9 @@ pub const LOGGER: &str = "orderer.common.server";
 
 /// How long tasks may go on after everything else has stopped.
 const RUNTIME_STOP_TIME_MAX: Duration = Duration::from_secs(1);
+
+/// How long ledgers may take to close.
+const WRITERS_STOP_TIME_MAX: Duration = Duration::from_secs(1);
 
 /// Why the node does not serve.
 #[derive(Debug, thiserror::Error)]
@@ -85,16 +88,28 @@ pub fn run(config: &Config) -> Result<(), RunError> {
         .enable_all()
         .build()
         .map_err(RunError::Runtime)?;
-    let outcome = runtime.block_on(async {
+    let writers = runtime.block_on(async {
         let signals = shutdown::Signals::install().map_err(RunError::Runtime)?;
         let node = Node::start(config).await?;
         tracing::info!(target: LOGGER, "Beginning to serve requests");
         signals.ended(|| node.reload_tls()).await;
+        let writers = Arc::clone(&node.manager().node().writers);
         node.stop().await;
-        Ok(())
+        Ok::<_, RunError>(writers)
     });
+    // With the tasks go the last holders of the channels, and then their writers close the ledgers.
     runtime.shutdown_timeout(RUNTIME_STOP_TIME_MAX);
-    outcome
+    wait_for_writers(&writers?);
+    Ok(())
+}
+
+/// Waits until every ledger is closed, so that the next start has nothing to repair. One that hangs on its disk is
+/// left behind: what it has acknowledged is durable.
+fn wait_for_writers(writers: &Arc<()>) {
+    let began = Instant::now();
+    while Arc::strong_count(writers) > 1 && began.elapsed() < WRITERS_STOP_TIME_MAX {
+        std::thread::sleep(Duration::from_millis(2));
+    }
 }
 
 /// A node that serves.
@@ -181,6 +196,7 @@ fn open_manager(config: &Config) -> Result<Manager, RunError> {
         no_expiration_checks: config.general.authentication.no_expiration_checks,
         space: DiskSpace::default(),
         configs: watch::Sender::new(0),
+        writers: Arc::default(),
     };
     Ok(Manager::open(&LedgerOptions::at(&config.ledger.location), node)?)
 }
@@ -288,3 +304,6 @@ async fn listen(listener: &'static str, listen: &Listen, acceptor: Acceptor) -> 
     let bound = tls::bind(listen).await.map_err(failed)?;
     Incoming::new(bound, acceptor).map_err(failed)
 }
+
+#[cfg(test)]
+mod tests;
