@@ -94,6 +94,8 @@ impl Certificate {
         if parsed.version.0 > 2 {
             return Err(CertificateError::Malformed);
         }
+        // Every name must read, though nothing in the issuer's is looked at.
+        texts(&parsed.issuer, &OID_X509_COMMON_NAME)?;
         let place = |part: &[u8]| place_of(&der, part).ok_or(CertificateError::Malformed);
         Ok(Self {
             subject: place(parsed.subject.as_raw())?,

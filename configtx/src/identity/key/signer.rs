@@ -53,11 +53,6 @@ impl Signer {
         Self::from_der(&der)
     }
 
-    /// As [`from_pem`](Self::from_pem).
-    pub fn from_pkcs8_pem(text: &str) -> Result<Self, KeyError> {
-        Self::from_pem(text)
-    }
-
     /// Reads PKCS#8 or SEC 1 in DER.
     pub fn from_der(der: &[u8]) -> Result<Self, KeyError> {
         let mut fields = Reader::new(der).sequence().ok_or(KeyError::Malformed)?;
