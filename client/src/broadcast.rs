@@ -22,7 +22,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::metadata::MetadataValue;
 use tonic::{Request, Status, Streaming};
 
-use crate::connection::Connection;
+use crate::connection::{Connection, describe};
 
 const PATH: &str = "/orderer.AtomicBroadcast/Broadcast";
 /// Request metadata that chooses the acknowledgement level of a stream.
@@ -82,7 +82,10 @@ pub enum BroadcastError {
         info: String,
     },
     /// The connection broke. Whether unanswered envelopes were ordered is not known.
-    #[error("the stream broke with {unanswered} envelopes unanswered: {source}")]
+    #[error(
+        "the stream broke with {unanswered} envelopes unanswered: {}",
+        describe(source)
+    )]
     Broken {
         /// How many were acknowledged on this stream.
         acknowledged: u64,

@@ -246,13 +246,26 @@ impl Connection {
     }
 }
 
+/// What a gRPC failure says, in one clause.
+pub(crate) fn describe(status: &Status) -> String {
+    match std::error::Error::source(status) {
+        Some(cause) => innermost(cause),
+        None => format!("{} ({})", status.message(), status.code()),
+    }
+}
+
 /// The first cause, which says more than the layers around it.
 pub(crate) fn innermost(error: &dyn std::error::Error) -> String {
     let mut cause = error;
     while let Some(source) = cause.source() {
         cause = source;
     }
-    cause.to_string()
+    match cause.downcast_ref::<io::Error>().map(io::Error::kind) {
+        Some(io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset) => {
+            "the connection was cut".into()
+        }
+        _ => cause.to_string(),
+    }
 }
 
 #[cfg(test)]

@@ -19,7 +19,7 @@ use protos::{BlockNumber, SealedBlock};
 use tonic::{Request, Status, Streaming};
 
 use crate::broadcast::status_name;
-use crate::connection::Connection;
+use crate::connection::{Connection, describe};
 use crate::envelope::EnvelopeSigner;
 
 const PATH: &str = "/orderer.AtomicBroadcast/Deliver";
@@ -165,7 +165,7 @@ pub enum DeliverError {
         status: i32,
     },
     /// The connection broke, and resuming was not wanted or did not help.
-    #[error("the deliver stream broke: {source}")]
+    #[error("the deliver stream broke: {}", describe(source))]
     Broken {
         /// What gRPC said last.
         source: Box<Status>,

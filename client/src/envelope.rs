@@ -51,6 +51,12 @@ impl EnvelopeSigner {
         &self.channel
     }
 
+    /// Kind of the key that signs, for showing.
+    pub fn key_name(&self) -> String {
+        let algorithm = self.identity.certificate().public_key().algorithm();
+        format!("{algorithm:?}")
+    }
+
     /// Signs `data` as an ordinary transaction, with a fresh nonce, dated now.
     pub fn transaction(&self, data: Bytes) -> SignedEnvelope {
         let nonce = rand::random();

@@ -11,7 +11,9 @@ use super::Failure;
 use super::broadcast::AcknowledgeArg;
 use super::connect::ConnectionArgs;
 use super::genesis::duration;
-use crate::load::{self, LoadSpec, Progress};
+use super::output;
+use crate::broadcast::Acknowledge;
+use crate::load::{self, LoadReport, LoadSpec, Progress};
 
 const REDRAW: Duration = Duration::from_millis(100);
 
@@ -77,21 +79,29 @@ impl Args {
         bar.finish_and_clear();
         let report = report?;
         if !self.json {
-            print!("{report}");
+            output::line(&report)?;
         }
-        println!("{}", serde_json::to_string(&report).map_err(Failure::new)?);
+        output::line(serde_json::to_string(&report).map_err(Failure::new)?)?;
         if report.ok {
             return Ok(());
         }
-        Err(match (report.missing, report.duplicated) {
-            (0, 0) => {
-                Failure::new("not everything was acknowledged").hint("the failures above name the reasons")
-            }
-            (missing, duplicated) => Failure::new(format!(
-                "promises were broken: {missing} acknowledged envelopes are missing, {duplicated} came twice"
-            )),
-        })
+        Err(verdict(&report))
     }
+}
+
+fn verdict(report: &LoadReport) -> Failure {
+    if (report.missing, report.duplicated) == (0, 0) {
+        return Failure::new("not everything was acknowledged").hint("the failures above name the reasons");
+    }
+    let failure = Failure::new(format!(
+        "promises were broken: {} acknowledged envelopes are missing, {} came twice",
+        report.missing, report.duplicated
+    ));
+    if report.acknowledge == Acknowledge::Committed.as_str() {
+        return failure.hint("keep the node's data folder and log: this must never happen");
+    }
+    failure
+        .hint("if the node was killed: only --acknowledge committed promises that an envelope outlives that")
 }
 
 /// A bar on a terminal; elsewhere one that nobody sees.

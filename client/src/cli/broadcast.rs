@@ -10,6 +10,7 @@ use tokio::io::{AsyncBufReadExt as _, BufReader};
 
 use super::Failure;
 use super::connect::ConnectionArgs;
+use super::output;
 use crate::broadcast::{self, Acknowledge, BroadcastAnswers, BroadcastOptions, BroadcastSender};
 use crate::envelope::EnvelopeSigner;
 
@@ -138,7 +139,7 @@ impl Source {
 async fn receive(mut answers: BroadcastAnswers, labels: Labels) -> Result<(), Failure> {
     while answers.next().await?.is_some() {
         if let Some(label) = labels.lock().pop_front() {
-            println!("{label}");
+            output::line(label)?;
         }
     }
     Ok(())

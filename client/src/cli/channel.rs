@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::Failure;
 use super::connect::TlsArgs;
+use super::output;
 use crate::connection_file::{ConnectionFile, TlsFiles};
 use crate::participation::AdminClient;
 
@@ -128,6 +129,5 @@ impl Args {
 
 fn print(answer: &impl Serialize) -> Result<(), Failure> {
     let text = serde_json::to_string_pretty(answer).map_err(Failure::new)?;
-    println!("{text}");
-    Ok(())
+    output::line(text)
 }

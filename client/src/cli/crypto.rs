@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use clap::ValueEnum;
 
-use super::Failure;
+use super::{Failure, output};
 use crate::crypto::{self, KeyType, Manifest, ManifestOrg, OrgKind, OrgSpec};
 
 /// Makes identities: organisations with certificate authorities, nodes and users.
@@ -130,10 +130,10 @@ impl Args {
         let made = crypto::make(&self.out, &specs, SystemTime::now())?;
         for ((msp_id, spec), paths) in orgs.into_iter().zip(made) {
             let (nodes, users) = (spec.nodes.len(), spec.users.len());
-            println!(
+            output::line(format!(
                 "{msp_id:<16} {} ({nodes} nodes, {users} users, 1 administrator)",
                 paths.root().display()
-            );
+            ))?;
             manifest.organisations.push(ManifestOrg {
                 kind: spec.kind,
                 msp_id,

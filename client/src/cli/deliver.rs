@@ -1,6 +1,6 @@
 //! `ordain deliver`
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -10,6 +10,7 @@ use protos::{BlockNumber, SealedBlock, block};
 
 use super::Failure;
 use super::connect::ConnectionArgs;
+use super::output;
 use super::show::ShownBlock;
 use crate::connection::Connection;
 use crate::deliver::{DeliverError, DeliverStream, Position, Resume, Seek};
@@ -166,8 +167,7 @@ impl Printer {
             Format::Table => shown.table(),
             Format::Json => serde_json::to_string(&shown).map_err(Failure::new)?,
         };
-        let mut out = std::io::stdout().lock();
-        writeln!(out, "{text}").map_err(Failure::new)?;
+        output::line(text)?;
         let Some(path) = &self.save else { return Ok(()) };
         let path = path.to_string_lossy().replace("{}", &block.number().to_string());
         std::fs::write(&path, block.bytes())
@@ -335,13 +335,20 @@ impl Check {
     }
 
     fn summary(&self, first: BlockNumber, count: u64) -> String {
-        match (count, self.is_on()) {
-            (0, _) => "no blocks".to_owned(),
-            (_, false) => format!("{count} blocks from {first} on, nothing verified"),
-            (_, true) => format!(
-                "{count} blocks from {first} on: links, data hashes and signatures verified; {}",
+        let Some(more) = count.checked_sub(1) else {
+            return "no blocks".to_owned();
+        };
+        let range = match more {
+            0 => format!("block {first}"),
+            _ => format!("blocks {first} to {}", first.0.saturating_add(more)),
+        };
+        if self.is_on() {
+            format!(
+                "{range}: links, data hashes and signatures verified; {}",
                 self.trust
-            ),
+            )
+        } else {
+            format!("{range}: nothing verified")
         }
     }
 }

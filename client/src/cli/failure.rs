@@ -34,6 +34,15 @@ impl Failure {
         }
     }
 
+    /// Standard output was closed by its reader: an end, and no failure.
+    pub(super) fn nobody_reads() -> Self {
+        Self {
+            message: String::new(),
+            hint: None,
+            code: 0,
+        }
+    }
+
     /// The arguments contradict each other, or one is missing.
     pub(super) fn usage(message: impl Display) -> Self {
         Self {
@@ -49,7 +58,9 @@ impl Failure {
 
     /// Prints it; the code to exit with.
     pub(super) fn report(&self) -> ExitCode {
-        eprintln!("error: {}", self.message);
+        if self.code != 0 {
+            eprintln!("error: {}", self.message);
+        }
         if let Some(hint) = &self.hint {
             eprintln!("  next: {hint}");
         }

@@ -8,7 +8,7 @@ use clap::ValueEnum;
 use configtx::duration::GoDuration;
 use protos::ChannelId;
 
-use super::Failure;
+use super::{Failure, output};
 use crate::connection::Address;
 use crate::crypto::{Manifest, ManifestOrg, OrgKind};
 use crate::genesis::{BatchSpec, ConsensusSpec, ConsenterSpec, GenesisOrg, GenesisSpec, write_block};
@@ -128,12 +128,11 @@ impl Args {
                     .hint("give --crypto DIR, or --orderer-org MSPID=DIR with --endpoint HOST:PORT"),
             );
         }
-        let output = self
+        let path = self
             .output
             .unwrap_or_else(|| format!("{}.block", self.channel).into());
-        write_block(&output, &spec.block(SystemTime::now())?)?;
-        println!("{}", output.display());
-        Ok(())
+        write_block(&path, &spec.block(SystemTime::now())?)?;
+        output::line(path.display())
     }
 
     fn spec(&self, orderer_orgs: Vec<GenesisOrg>, application_orgs: Vec<GenesisOrg>) -> GenesisSpec {

@@ -11,6 +11,7 @@ mod crypto;
 mod deliver;
 mod failure;
 mod genesis;
+mod output;
 mod show;
 
 use std::process::ExitCode;

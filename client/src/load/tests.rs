@@ -30,7 +30,23 @@ async fn a_node_that_keeps_its_promises_passes() {
         ),
         (101, 101, 101, 0)
     );
-    assert!(report.delivery.max_ms > 0.0 && report.throughput > 0.0);
+    assert!(report.throughput > 0.0);
+    let latency = report.delivery;
+    assert!(0.0 < latency.p50_ms && latency.p50_ms <= latency.p99_ms && latency.p99_ms <= latency.max_ms);
+}
+
+#[test]
+fn latencies_are_told_in_milliseconds() {
+    let times = (1..=100).map(Duration::from_millis);
+    let latency = Latency::of(times);
+    for (got, expected) in [
+        (latency.p50_ms, 50.0),
+        (latency.p90_ms, 90.0),
+        (latency.p99_ms, 99.0),
+        (latency.max_ms, 100.0),
+    ] {
+        assert!((got - expected).abs() < 0.2, "{got} should be {expected}");
+    }
 }
 
 #[tokio::test]

@@ -1,0 +1,14 @@
+//! Standard output. A reader that has seen enough, such as `head`, ends a command in peace.
+
+use std::fmt::Display;
+use std::io::{self, Write as _};
+
+use super::Failure;
+
+/// Prints one line.
+pub(super) fn line(text: impl Display) -> Result<(), Failure> {
+    writeln!(io::stdout().lock(), "{text}").map_err(|error| match error.kind() {
+        io::ErrorKind::BrokenPipe => Failure::nobody_reads(),
+        _ => Failure::new(format!("cannot write to standard output: {error}")),
+    })
+}
