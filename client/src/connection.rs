@@ -169,7 +169,7 @@ impl Target {
                 }
             }
         });
-        let http = |error: &dyn std::error::Error| ConnectError::Http {
+        let http = |error: &(dyn std::error::Error + 'static)| ConnectError::Http {
             address: self.address.clone(),
             reason: innermost(error),
         };
@@ -255,7 +255,7 @@ pub(crate) fn describe(status: &Status) -> String {
 }
 
 /// The first cause, which says more than the layers around it.
-pub(crate) fn innermost(error: &dyn std::error::Error) -> String {
+pub(crate) fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
     let mut cause = error;
     while let Some(source) = cause.source() {
         cause = source;

@@ -109,7 +109,7 @@ pub struct AdminClient {
 impl AdminClient {
     /// Prepares requests to `address`; with TLS the node asks for a client certificate. Nothing is dialled.
     pub fn new(address: &Address, tls: Option<&ClientTls>) -> Result<Self, AdminError> {
-        let setup = |error: &dyn std::error::Error| AdminError::Setup {
+        let setup = |error: &(dyn std::error::Error + 'static)| AdminError::Setup {
             reason: innermost(error),
         };
         let mut builder = reqwest::Client::builder().no_proxy().timeout(TIMEOUT);
