@@ -31,6 +31,7 @@ use consensus::{Chain, Submission};
 use futures::future::BoxFuture;
 use http::{Request, Response};
 use hyper::body::Body;
+use protos::ChannelId;
 use protos::wire::common::Status as WireStatus;
 use tokio::sync::watch;
 
@@ -53,6 +54,8 @@ pub trait Intake: Send + Sync {
 /// An envelope that passed all checks, and where it goes.
 #[derive(Clone)]
 pub struct Accepted {
+    /// The channel it is for.
+    pub channel: ChannelId,
     /// The channel's ordering.
     pub chain: Arc<dyn Chain>,
     /// What it is to order.

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use consensus::{Chain, EnqueueError, Submission, TicketError, Tickets};
+use consensus::{Chain, Submission, TicketError, Tickets};
 use futures::{FutureExt as _, StreamExt as _};
 use hyper::body::Body;
+use protos::ChannelId;
 use protos::wire::common::Status as WireStatus;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tonic::Status;
@@ -54,8 +55,9 @@ enum Read {
 
 /// What the ordering stage hands on.
 enum Answer {
-    /// So many envelopes are in the chain's intake.
+    /// So many envelopes of one channel are in its chain's intake.
     Taken {
+        channel: ChannelId,
         count: usize,
         tickets: Tickets,
         room: Arc<OwnedSemaphorePermit>,
@@ -68,7 +70,11 @@ enum Answer {
 
 /// A run of verdicts that is handed on as one.
 enum Run {
-    Accepted(Arc<dyn Chain>, Vec<Submission>),
+    Accepted {
+        channel: ChannelId,
+        chain: Arc<dyn Chain>,
+        submissions: Vec<Submission>,
+    },
     Refused(Refusal),
 }
 
@@ -166,17 +172,26 @@ impl Stream {
     ) -> Option<Answer> {
         self.intake.ready().await;
         for run in runs(verdicts) {
-            let (chain, submissions) = match run {
-                Run::Accepted(chain, submissions) => (chain, submissions),
+            let (channel, chain, submissions) = match run {
+                Run::Accepted {
+                    channel,
+                    chain,
+                    submissions,
+                } => (channel, chain, submissions),
                 Run::Refused(refusal) => return Some(Answer::Refused(refusal)),
             };
             let count = submissions.len();
             let tickets = match chain.enqueue_all(submissions).await {
                 Ok(tickets) => tickets,
-                Err(error) => return Some(Answer::Refused(not_taken(&error))),
+                Err(error) => return Some(Answer::Refused(unavailable(&channel, &error))),
             };
-            let room = Arc::clone(room);
-            if next.send(Answer::Taken { count, tickets, room }).await.is_err() {
+            let taken = Answer::Taken {
+                channel,
+                count,
+                tickets,
+                room: Arc::clone(room),
+            };
+            if next.send(taken).await.is_err() {
                 return Some(Answer::End(Status::cancelled("client has gone")));
             }
         }
@@ -190,10 +205,15 @@ impl Stream {
     ) -> Result<Status, ClientGone> {
         while let Some(answer) = answers.recv().await {
             let refusal = match answer {
-                Answer::Taken { count, tickets, room } => {
-                    let refusal = self.acknowledge(count, tickets, sink).await?;
+                Answer::Taken {
+                    channel,
+                    count,
+                    tickets,
+                    room,
+                } => {
+                    let lost = self.acknowledge(count, tickets, sink).await?;
                     drop(room);
-                    refusal
+                    lost.map(|error| unavailable(&channel, &error))
                 }
                 Answer::Refused(refusal) => Some(refusal),
                 Answer::End(status) => return Ok(status),
@@ -212,7 +232,7 @@ impl Stream {
         count: usize,
         tickets: Tickets,
         sink: &ReplySink,
-    ) -> Result<Option<Refusal>, ClientGone> {
+    ) -> Result<Option<TicketError>, ClientGone> {
         match self.level {
             Acknowledge::Accepted => sink.send_framed(reply::successes(count)).await.map(|()| None),
             Acknowledge::Committed => acknowledge_committed(tickets, sink).await,
@@ -230,11 +250,12 @@ impl Stream {
     }
 }
 
-/// Says SUCCESS for each ticket once it is durable, several at a time where they are.
+/// Says SUCCESS for each ticket once it is durable, several at a time where they are; the first that failed ends
+/// it.
 async fn acknowledge_committed(
     mut tickets: Tickets,
     sink: &ReplySink,
-) -> Result<Option<Refusal>, ClientGone> {
+) -> Result<Option<TicketError>, ClientGone> {
     while let Some(first) = tickets.next().await {
         let mut outcome = Some(first);
         let mut successes = 0;
@@ -246,7 +267,7 @@ async fn acknowledge_committed(
             sink.send_framed(reply::successes(successes)).await?;
         }
         if let Some(Err(error)) = outcome {
-            return Ok(Some(lost(&error)));
+            return Ok(Some(error));
         }
     }
     Ok(None)
@@ -261,19 +282,12 @@ fn room_for(batch: &[Bytes]) -> u32 {
     u32::try_from(units.min(ROOM)).unwrap_or(u32::MAX)
 }
 
-fn not_taken(error: &EnqueueError) -> Refusal {
-    unavailable(error.to_string())
-}
-
-fn lost(error: &TicketError) -> Refusal {
-    unavailable(error.to_string())
-}
-
-fn unavailable(info: String) -> Refusal {
+/// The refusal of an envelope that passed its checks, and was not taken or was lost.
+fn unavailable(channel: &ChannelId, error: &dyn std::fmt::Display) -> Refusal {
     Refusal {
         status: WireStatus::ServiceUnavailable,
-        info,
-        channel: String::new(),
+        info: error.to_string(),
+        channel: channel.to_string(),
     }
 }
 
@@ -282,7 +296,11 @@ fn runs(verdicts: Vec<Result<Accepted, Refusal>>) -> Vec<Run> {
     let mut runs = Vec::with_capacity(1);
     let count = verdicts.len();
     for verdict in verdicts {
-        let Accepted { chain, submission } = match verdict {
+        let Accepted {
+            channel,
+            chain,
+            submission,
+        } = match verdict {
             Ok(accepted) => accepted,
             Err(refusal) => {
                 runs.push(Run::Refused(refusal));
@@ -290,13 +308,19 @@ fn runs(verdicts: Vec<Result<Accepted, Refusal>>) -> Vec<Run> {
             }
         };
         match runs.last_mut() {
-            Some(Run::Accepted(last, submissions)) if Arc::ptr_eq(last, &chain) => {
-                submissions.push(submission);
-            }
+            Some(Run::Accepted {
+                chain: last,
+                submissions,
+                ..
+            }) if Arc::ptr_eq(last, &chain) => submissions.push(submission),
             _ => {
                 let mut submissions = Vec::with_capacity(count);
                 submissions.push(submission);
-                runs.push(Run::Accepted(chain, submissions));
+                runs.push(Run::Accepted {
+                    channel,
+                    chain,
+                    submissions,
+                });
             }
         }
     }

@@ -99,6 +99,7 @@ impl Checks {
             config_seq: ConfigSeq(0),
         };
         Ok(Accepted {
+            channel: protos::ChannelId::parse("ch").unwrap(),
             chain: self.0.clone(),
             submission,
         })

@@ -60,7 +60,9 @@ impl World {
 
     async fn order(&self, text: &str) {
         let message = testing::message(&testing::client(), "ch", text);
-        let Accepted { chain, submission } = self
+        let Accepted {
+            chain, submission, ..
+        } = self
             .manager
             .check(vec![message], SystemTime::now())
             .remove(0)

@@ -8,16 +8,17 @@ use configtx::identity::verify_batch;
 use consensus::{Chain, Submission};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
+use protos::ChannelId;
 
 use super::manager::{Channels, Manager};
 use crate::broadcast::{Accepted, Intake, Refusal};
-use crate::processor::{self, Prepared, ProcessError};
+use crate::processor::{self, Prepared, ProcessError, Rules};
 
 /// An envelope that lacks only its signature's verification, and its way.
 struct Candidate {
+    channel: ChannelId,
     chain: Arc<dyn Chain>,
     prepared: Prepared,
-    channel: String,
 }
 
 impl Intake for Manager {
@@ -48,27 +49,35 @@ impl Intake for Manager {
 impl Manager {
     /// Everything but the signature.
     fn prepare(&self, channels: &Channels, received: Bytes, now: SystemTime) -> Result<Candidate, Refusal> {
-        let opened = processor::open(received).map_err(|error| refuse(String::new(), &error))?;
-        let name = opened.channel_header.channel_id.clone();
-        let candidate = || {
-            if self.is_closed() {
-                let reason = "the node is stopping".to_owned();
-                return Err(ProcessError::Unavailable { reason });
-            }
-            let channel = channels.get(name.as_str()).ok_or(ProcessError::UnknownChannel)?;
-            let (chain, rules) = channel.ordering()?;
-            Ok((Arc::clone(chain), rules.prepare(opened, now)?))
+        let opened = processor::open(received).map_err(|error| refuse("", &error))?;
+        let found = match self.find(channels, &opened.channel_header.channel_id) {
+            Ok(found) => found,
+            Err(error) => return Err(refuse(&opened.channel_header.channel_id, &error)),
         };
-        match candidate() {
-            Ok((chain, prepared)) => Ok(Candidate {
+        let (channel, chain, rules) = found;
+        match rules.prepare(opened, now) {
+            Ok(prepared) => Ok(Candidate {
+                channel,
                 chain,
                 prepared,
-                channel: name,
             }),
-            Err(error) => Err(refuse(name, &error)),
+            Err(error) => Err(refuse(channel.as_str(), &error)),
         }
     }
+
+    fn find(&self, channels: &Channels, name: &str) -> Result<Found, ProcessError> {
+        if self.is_closed() {
+            let reason = "the node is stopping".to_owned();
+            return Err(ProcessError::Unavailable { reason });
+        }
+        let channel = channels.get(name).ok_or(ProcessError::UnknownChannel)?;
+        let (chain, rules) = channel.ordering()?;
+        Ok((channel.id().clone(), Arc::clone(chain), rules))
+    }
 }
+
+/// A channel's name, its ordering, and the rules in force.
+type Found = (ChannelId, Arc<dyn Chain>, Arc<Rules>);
 
 fn verify(candidates: Vec<Candidate>) -> Vec<Result<Accepted, Refusal>> {
     let verified = {
@@ -87,25 +96,29 @@ fn verify(candidates: Vec<Candidate>) -> Vec<Result<Accepted, Refusal>> {
 
 fn judge(candidate: Candidate, verified: bool) -> Result<Accepted, Refusal> {
     let Candidate {
+        channel,
         chain,
         prepared,
-        channel,
     } = candidate;
     let checked = prepared
         .verdict(verified)
-        .map_err(|error| refuse(channel, &error))?;
+        .map_err(|error| refuse(channel.as_str(), &error))?;
     let submission = Submission {
         envelope: checked.envelope,
         kind: checked.kind,
         config_seq: checked.config_seq,
     };
-    Ok(Accepted { chain, submission })
+    Ok(Accepted {
+        channel,
+        chain,
+        submission,
+    })
 }
 
-fn refuse(channel: String, error: &ProcessError) -> Refusal {
+fn refuse(channel: &str, error: &ProcessError) -> Refusal {
     Refusal {
         status: error.status(),
         info: error.to_string(),
-        channel,
+        channel: channel.to_owned(),
     }
 }

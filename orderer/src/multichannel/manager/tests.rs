@@ -15,7 +15,9 @@ fn open(folder: &Path) -> Arc<Manager> {
 /// Sends one message through checks and chain; ready when it is durable.
 async fn order(manager: &Manager, channel: &str, text: &str) -> Result<BlockNumber, Refusal> {
     let message = testing::message(&testing::client(), channel, text);
-    let Accepted { chain, submission } = manager.check(vec![message], SystemTime::now()).remove(0)?;
+    let Accepted {
+        chain, submission, ..
+    } = manager.check(vec![message], SystemTime::now()).remove(0)?;
     let ticket = chain
         .enqueue(submission)
         .await
@@ -155,7 +157,9 @@ async fn a_closed_intake_is_service_unavailable_and_halting_writes_what_was_take
     genesis.timeout = "1h";
     manager.join(genesis.block()).await.unwrap();
     let message = testing::message(&testing::client(), "ch", "a");
-    let Accepted { chain, submission } = manager
+    let Accepted {
+        chain, submission, ..
+    } = manager
         .check(vec![message], SystemTime::now())
         .remove(0)
         .ok()
