@@ -14,7 +14,7 @@
 //! |---|---|
 //! | [`acknowledge`] | when SUCCESS is said: setting and request metadata |
 //! | [`reply`] | responses, encoded once |
-//! | [`stream`] | the three stages |
+//! | `stream` | the three stages |
 //!
 //! Not here: what is checked ([`Intake`]; see `processor`), and ordering (`consensus`).
 

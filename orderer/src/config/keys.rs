@@ -1,7 +1,7 @@
 //! The table of every key of `orderer.yaml` (`docs/spec/behaviour.md` §10.2).
 //!
 //! Parsing, defaults, environment names, warnings and suggestions all read this table, so a key is added here
-//! and in [`assemble`](super::assemble), nowhere else.
+//! and in `assemble`, nowhere else.
 
 /// One key.
 #[derive(Clone, Copy, Debug)]

@@ -11,10 +11,10 @@
 //! | [`keys`] | the table of every key: path, kind, default, whether it has an effect yet |
 //! | [`locate`] | where the file is searched |
 //! | [`file`] | YAML into (path, line, raw value) |
-//! | [`values`] | file and environment merged, typed by the table |
-//! | [`likely`] | what was probably meant by an unknown name |
-//! | [`kind`] | one raw text into one typed value: Go durations, sizes, lists |
-//! | [`assemble`] | typed values into [`Config`]; relations between keys |
+//! | `values` | file and environment merged, typed by the table |
+//! | `likely` | what was probably meant by an unknown name |
+//! | `kind` | one raw text into one typed value: Go durations, sizes, lists |
+//! | `assemble` | typed values into [`Config`]; relations between keys |
 //!
 //! Names, defaults and the meaning of empty values are the reference's (`docs/spec/behaviour.md` §10.1, §10.2,
 //! `docs/spec/dropin.md` §1.1). Better than the reference on purpose: an environment variable works whether or

@@ -13,7 +13,7 @@
 //! | [`request`] | a request's headers and the checks on them; pure |
 //! | [`access`] | who may read, asked again as the config moves; pure |
 //! | [`message`] | responses: blocks as they are stored, headers alone, statuses |
-//! | [`seek`] | one seek request from start to status |
+//! | `seek` | one seek request from start to status |
 //! | [`source`] | what the streams read from: a channel of this node |
 //!
 //! Not here: positions (`ledger::cursor`), policies (`configtx`).

@@ -16,7 +16,7 @@
 //! | `intake`, `reading`, `registrar` | the Manager as Broadcast, Deliver and the admin API see it |
 //! | [`health`] | starting, running, following, quarantined |
 //!
-//! Kept here: one channel's fault ends in its [`Health`](health::Health), and the others do not notice.
+//! Kept here: one channel's fault ends in its [`Health`], and the others do not notice.
 
 pub mod block_writer;
 pub mod chain_support;
