@@ -151,7 +151,10 @@ impl Stream {
             let last = match read {
                 Read::Batch { verdicts, room } => match verdicts.result().await {
                     Ok(verdicts) => self.hand_over(verdicts, &room, &next).await,
-                    Err(error) => Some(Answer::End(Status::internal(error.to_string()))),
+                    Err(error) => {
+                        tracing::error!(target: LOGGER, "stream of {} ends: {error}", self.client);
+                        Some(Answer::End(Status::internal(error.to_string())))
+                    }
                 },
                 Read::End(status) => Some(Answer::End(status)),
             };

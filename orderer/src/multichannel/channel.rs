@@ -122,6 +122,9 @@ fn start_chain(support: Arc<ChainSupport>, metadata: ConsenterMetadata) -> Resul
     let rules = support.rules();
     let bundle = rules.bundle();
     bundle.check_supported().map_err(|error| error.to_string())?;
+    if bundle.has_consortiums() {
+        return Err("config contains consortiums: system channel not supported".to_owned());
+    }
     let kind = &bundle.orderer().consensus_type.kind;
     let consenter: Arc<dyn Consenter> = consenters().get(kind).map_err(|error| error.to_string())?;
     let chain = consenter
