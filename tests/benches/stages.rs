@@ -191,6 +191,7 @@ fn check_stage(network: &Network, key: KeyType, entries: &[Bytes]) {
             no_expiration_checks: false,
             space: DiskSpace::default(),
             configs: tokio::sync::watch::Sender::new(0),
+            writers: Arc::default(),
         };
         let options = LedgerOptions::at(network.data_folder());
         let manager = Arc::new(Manager::open(&options, node).expect("a data folder"));
