@@ -72,6 +72,11 @@ impl ChainVerifier {
         Ok(())
     }
 
+    /// The block that is due.
+    pub fn next(&self) -> BlockNumber {
+        BlockNumber(self.previous.number).next()
+    }
+
     /// The config in force after the last block.
     pub fn bundle(&self) -> &Bundle {
         &self.bundle

@@ -12,6 +12,7 @@ use super::{LoadError, LoadSpec};
 use crate::connection::Connection;
 use crate::deliver::{DeliverError, DeliverStream, Position, Resume, Seek};
 use crate::envelope::EnvelopeSigner;
+use crate::verify::{ChainVerifier, VerifyError};
 
 /// How often completeness is looked at while waiting.
 const LOOK: Duration = Duration::from_millis(20);
@@ -38,19 +39,42 @@ pub(super) struct Follower {
     signer: EnvelopeSigner,
     tally: Arc<Tally>,
     latest: watch::Receiver<Seen>,
-    task: JoinHandle<DeliverError>,
+    task: JoinHandle<FollowError>,
+}
+
+/// Why following ended: it should go on for ever.
+#[derive(Debug, thiserror::Error)]
+enum FollowError {
+    #[error(transparent)]
+    Deliver(#[from] DeliverError),
+    #[error("block {number} does not verify: {source}")]
+    Verify {
+        number: BlockNumber,
+        source: VerifyError,
+    },
+    #[error("the deliver stream ended although it should go on for ever")]
+    Ended,
 }
 
 impl Follower {
     /// Returns once the place to start from is known, so that no block of the run is missed.
-    pub(super) async fn start(spec: &LoadSpec, tally: Arc<Tally>) -> Result<Self, LoadError> {
+    ///
+    /// With a verifier that place is where it stands.
+    pub(super) async fn start(
+        spec: &LoadSpec,
+        tally: Arc<Tally>,
+        verifier: Option<ChainVerifier>,
+    ) -> Result<Self, LoadError> {
         let target = spec.targets.first().ok_or(LoadError::Empty)?;
         let connection = target.connect().await?;
-        let newest = newest(&connection, &spec.signer).await?;
-        let seek = Seek::follow(Position::Number(newest.next()));
+        let first = match &verifier {
+            Some(verifier) => verifier.next(),
+            None => newest(&connection, &spec.signer).await?.next(),
+        };
+        let seek = Seek::follow(Position::Number(first));
         let stream = DeliverStream::new(&connection, spec.signer.clone(), seek, Resume::default());
         let (updates, latest) = watch::channel(Seen::default());
-        let task = tokio::spawn(follow(stream, tally.clone(), updates));
+        let task = tokio::spawn(follow(stream, verifier, tally.clone(), updates));
         Ok(Self {
             connection,
             signer: spec.signer.clone(),
@@ -113,21 +137,28 @@ async fn newest(connection: &Connection, signer: &EnvelopeSigner) -> Result<Bloc
     Ok(block.map_or(BlockNumber::GENESIS, |block| block.number()))
 }
 
-async fn follow(mut stream: DeliverStream, tally: Arc<Tally>, updates: watch::Sender<Seen>) -> DeliverError {
+async fn follow(
+    mut stream: DeliverStream,
+    mut verifier: Option<ChainVerifier>,
+    tally: Arc<Tally>,
+    updates: watch::Sender<Seen>,
+) -> FollowError {
     let mut seen = Seen::default();
     loop {
-        match stream.next().await {
-            Ok(Some(block)) => {
-                note(&mut seen, &tally, &block);
-                let _ = updates.send(seen);
-            }
-            Ok(None) => {
-                return DeliverError::Malformed {
-                    reason: "the stream ended although it should go on for ever".to_owned(),
-                };
-            }
-            Err(error) => return error,
+        let block = match stream.next().await {
+            Ok(Some(block)) => block,
+            Ok(None) => return FollowError::Ended,
+            Err(error) => return error.into(),
+        };
+        if let Err(source) = verifier
+            .as_mut()
+            .map_or(Ok(()), |verifier| verifier.check(&block))
+        {
+            let number = block.number();
+            return FollowError::Verify { number, source };
         }
+        note(&mut seen, &tally, &block);
+        let _ = updates.send(seen);
     }
 }
 

@@ -23,6 +23,7 @@ use crate::broadcast::Acknowledge;
 use crate::connection::{ConnectError, Target};
 use crate::deliver::DeliverError;
 use crate::envelope::EnvelopeSigner;
+use crate::verify::ChainVerifier;
 
 pub use report::{Latency, LoadReport};
 pub use tally::Progress;
@@ -68,12 +69,30 @@ pub enum LoadError {
 ///
 /// Refusals and broken streams do not end the run; they are in the report.
 pub async fn run(spec: &LoadSpec, progress: &Arc<Progress>) -> Result<LoadReport, LoadError> {
+    run_from(spec, progress, None).await
+}
+
+/// As [`run`], and every block from `verifier.next()` on is verified before it counts. The first one that does
+/// not verify is a failure in the report.
+pub async fn run_verified(
+    spec: &LoadSpec,
+    progress: &Arc<Progress>,
+    verifier: ChainVerifier,
+) -> Result<LoadReport, LoadError> {
+    run_from(spec, progress, Some(verifier)).await
+}
+
+async fn run_from(
+    spec: &LoadSpec,
+    progress: &Arc<Progress>,
+    verifier: Option<ChainVerifier>,
+) -> Result<LoadReport, LoadError> {
     if spec.envelopes == 0 || spec.streams == 0 || spec.targets.is_empty() {
         return Err(LoadError::Empty);
     }
     let (envelopes, signing_time) = prepare::envelopes(spec, progress);
     let tally = Arc::new(tally::Tally::new(envelopes, progress.clone()));
-    let follower = follow::Follower::start(spec, tally.clone()).await?;
+    let follower = follow::Follower::start(spec, tally.clone(), verifier).await?;
     let connections = send::connect(spec).await?;
     tally.start_clock();
     let failures = send::all(spec, &tally, connections).await;

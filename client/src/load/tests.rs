@@ -1,9 +1,15 @@
+use protos::SealedBlock;
+
 use super::*;
 use crate::fake_orderer::{FakeOrderer, Faults, signer, target};
 
 async fn run_against(faults: Faults) -> LoadReport {
     let (_orderer, address) = FakeOrderer::start(faults, 3, None).await;
-    let spec = LoadSpec {
+    run(&spec(address), &Arc::default()).await.unwrap()
+}
+
+fn spec(address: std::net::SocketAddr) -> LoadSpec {
+    LoadSpec {
         targets: vec![target(address)],
         signer: signer(),
         envelopes: 101,
@@ -13,8 +19,7 @@ async fn run_against(faults: Faults) -> LoadReport {
         acknowledge: None,
         rate: None,
         patience: Duration::from_millis(300),
-    };
-    run(&spec, &Arc::default()).await.unwrap()
+    }
 }
 
 #[tokio::test]
@@ -82,4 +87,22 @@ async fn a_refusal_fails_the_run_but_breaks_no_promise() {
     assert!(!report.ok);
     assert_eq!((report.acknowledged, report.missing), (20, 0));
     assert_eq!(report.failures.len(), 2);
+}
+
+#[tokio::test]
+async fn a_block_that_does_not_verify_fails_the_run() {
+    let folder =
+        std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/vectors/ecdsa/chain/raft-three");
+    let block =
+        |name: &str| SealedBlock::from_bytes(std::fs::read(folder.join(name)).unwrap().into()).unwrap();
+    let verifier = ChainVerifier::after(&block("o1-002.block"), &block("o1-000.block")).unwrap();
+    let (_orderer, address) = FakeOrderer::start(Faults::default(), 3, None).await;
+    let report = run_verified(&spec(address), &Arc::default(), verifier)
+        .await
+        .unwrap();
+    assert!(!report.ok && report.blocks == 0);
+    assert!(
+        report.failures[0].starts_with("block 3 does not verify"),
+        "{report}"
+    );
 }

@@ -1,0 +1,151 @@
+//! What can go wrong, and what to do then.
+
+use std::io;
+use std::path::PathBuf;
+
+use client::connection::ConnectError;
+use client::connection_file::ConnectionFileError;
+use client::deliver::DeliverError;
+use client::load::{LoadError, LoadReport};
+use client::participation::AdminError;
+use client::verify::VerifyError;
+
+use super::layout::LayoutError;
+use super::node::{LogEnd, NodeError};
+use super::settings::SettingsError;
+
+/// As shells show a program that SIGINT ended.
+const INTERRUPTED: u8 = 130;
+
+/// Why a quickstart did not end well.
+#[derive(Debug, thiserror::Error)]
+pub enum QuickstartError {
+    /// No threads, or no signal handlers.
+    #[error("cannot start: {0}")]
+    Runtime(io::Error),
+    /// The folder cannot be used.
+    #[error(transparent)]
+    Layout(#[from] LayoutError),
+    /// A node's process failed.
+    #[error(transparent)]
+    Node(#[from] NodeError),
+    /// A file of the folder cannot be read.
+    #[error("cannot read {}: {source}", file.display())]
+    Read {
+        /// The file.
+        file: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The connection file cannot be used.
+    #[error(transparent)]
+    Connection(#[from] ConnectionFileError),
+    /// The admin listener does not do what it should.
+    #[error("admin listener: {0}")]
+    Admin(#[from] AdminError),
+    /// No connection to a node.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    /// Blocks cannot be fetched.
+    #[error("cannot fetch blocks: {0}")]
+    Deliver(#[from] DeliverError),
+    /// A block is wrong.
+    #[error("the chain does not verify: {0}")]
+    Verify(#[from] VerifyError),
+    /// The load could not start.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// A bug of the load's own.
+    #[error("the load crashed: {0}")]
+    Crashed(tokio::task::JoinError),
+    /// The load ran, and not everything was as it should be.
+    #[error("{}", broken(.0))]
+    Broken(Box<LoadReport>),
+    /// A signal came.
+    #[error("interrupted")]
+    Interrupted,
+}
+
+impl QuickstartError {
+    /// What the process ends with.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Interrupted => INTERRUPTED,
+            _ => 1,
+        }
+    }
+
+    /// The end of a log that says more.
+    pub fn log(&self) -> Option<&LogEnd> {
+        match self {
+            Self::Node(error) => error.log(),
+            _ => None,
+        }
+    }
+
+    /// What to do next.
+    pub fn advice(&self) -> Option<&'static str> {
+        match self {
+            Self::Layout(error) => layout_advice(error),
+            Self::Node(NodeError::Start { .. }) => {
+                Some("was this program moved or rebuilt a moment ago? The same command again should work")
+            }
+            Self::Node(NodeError::Died { .. } | NodeError::NotReady { .. }) => Some(
+                "the log above says why; the same command again goes on with the same chain, --dir ANOTHER-FOLDER \
+                 begins a new one",
+            ),
+            Self::Verify(_) => Some(
+                "blocks or genesis block of this folder were changed or mixed with others; --dir ANOTHER-FOLDER \
+                 begins a new chain",
+            ),
+            Self::Connection(_) | Self::Read { .. } => {
+                Some("put the file right, or begin a new chain with --dir ANOTHER-FOLDER")
+            }
+            Self::Admin(_) | Self::Connect(_) | Self::Deliver(_) | Self::Load(_) | Self::Broken(_) => {
+                Some("orderer.log in the folder says what the node thinks of it")
+            }
+            Self::Node(NodeError::Stop { .. })
+            | Self::Runtime(_)
+            | Self::Crashed(_)
+            | Self::Interrupted => None,
+        }
+    }
+}
+
+fn layout_advice(error: &LayoutError) -> Option<&'static str> {
+    match error {
+        LayoutError::InUse { .. } => Some("stop that one, or give this one a folder of its own with --dir"),
+        LayoutError::Foreign { .. } => Some("name another folder with --dir, or remove this one"),
+        LayoutError::Settings(SettingsError::Ports { .. }) => {
+            Some("end the other program, or change the port by hand; the connection file follows by itself")
+        }
+        LayoutError::Settings(_) | LayoutError::Connection(_) => {
+            Some("put the file right, or begin a new chain with --dir ANOTHER-FOLDER")
+        }
+        LayoutError::Io { .. } | LayoutError::Crypto(_) | LayoutError::Genesis(_) | LayoutError::Manifest(_) => {
+            Some("a folder elsewhere can be named with --dir")
+        }
+        LayoutError::Ports(_) | LayoutError::Channel(_) => None,
+    }
+}
+
+/// The promise comes first: what was acknowledged and is not there, or is there twice.
+fn broken(report: &LoadReport) -> String {
+    let LoadReport {
+        sent,
+        acknowledged,
+        missing,
+        duplicated,
+        ..
+    } = report;
+    let mut text = if *missing > 0 || *duplicated > 0 {
+        format!("of {acknowledged} acknowledged envelopes {missing} are missing and {duplicated} came twice")
+    } else {
+        format!("{acknowledged} of {sent} envelopes were acknowledged")
+    };
+    for failure in &report.failures {
+        text.push_str("; ");
+        text.push_str(failure);
+    }
+    text
+}

@@ -1,0 +1,279 @@
+//! What a quickstart says.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use client::load::LoadReport;
+use indicatif::HumanCount;
+
+use super::layout::{CHANNEL, Layout, Moved};
+use super::ports::address;
+use super::run::Nodes;
+
+/// Said when everything is done and the nodes go on.
+pub const SERVING: &str = "\nServing until Ctrl-C.";
+/// Said when a signal ended that.
+pub const STOPPING: &str = "\nStopping. The same command goes on with the same chain.";
+
+/// Which folder, and whether it was there.
+pub fn folder(layout: &Layout) -> String {
+    let what = if layout.is_new() {
+        "made: identities, genesis block, settings"
+    } else {
+        "found, and resumed"
+    };
+    format!("folder    {} ({what})", layout.folder().display())
+}
+
+/// A port that was taken.
+pub fn moved(Moved { from, to }: Moved) -> String {
+    format!("port      {from} is in use by another program; took {to} in its place, in all files")
+}
+
+/// The nodes that serve.
+pub fn nodes(layout: &Layout, nodes: &Nodes) -> String {
+    let lines = layout.nodes().iter().zip(nodes.process_ids()).map(|(node, id)| {
+        let process = id.map(|id| format!(", process {id}")).unwrap_or_default();
+        format!("node      {} serves on {}{process}", node.name, address(node.ports.general))
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// The channel before the load.
+pub fn channel(joined: bool, height: u64) -> String {
+    let how = if joined {
+        "joined".to_owned()
+    } else {
+        format!("{} blocks, all verified", HumanCount(height))
+    };
+    format!("channel   {CHANNEL} ({how})")
+}
+
+/// How far a load is.
+pub fn progress(verb: &str, done: u64, all: u64) -> String {
+    format!("load      {} of {} envelopes {verb}", HumanCount(done), HumanCount(all))
+}
+
+/// What came of it all, and what to do with it.
+pub struct Summary {
+    load: Option<LoadReport>,
+    height: u64,
+    folder: PathBuf,
+    connection: PathBuf,
+    endpoints: Vec<Endpoint>,
+    ordain: String,
+}
+
+struct Endpoint {
+    general: String,
+    admin: String,
+    log: PathBuf,
+}
+
+impl Summary {
+    /// Of a network whose chain has `height` blocks; no load if none was asked for.
+    pub fn new(layout: &Layout, load: Option<LoadReport>, height: u64) -> Self {
+        let endpoint = |node: &super::layout::NodeFiles| Endpoint {
+            general: address(node.ports.general),
+            admin: address(node.ports.admin),
+            log: node.log.clone(),
+        };
+        Self {
+            load,
+            height,
+            folder: layout.folder().to_owned(),
+            connection: layout.connection_file(),
+            endpoints: layout.nodes().iter().map(endpoint).collect(),
+            ordain: program("ordain"),
+        }
+    }
+
+    fn result(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(load) = &self.load else {
+            return writeln!(f, "\nNo load was asked for. The chain has {} blocks.", HumanCount(self.height));
+        };
+        writeln!(
+            f,
+            "\nAll {} acknowledged envelopes came back exactly once, in {} blocks. Each block's hashes, its link to\n\
+             the one before, and its signature were verified.\n",
+            HumanCount(load.acknowledged),
+            HumanCount(load.blocks)
+        )?;
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a rate, for people")]
+        let rate = load.throughput.round() as u64;
+        writeln!(f, "  throughput    {} envelopes/s of {} bytes", HumanCount(rate), load.payload_bytes)?;
+        writeln!(
+            f,
+            "  latency       p50 {:.1} ms, p99 {:.1} ms, from sending an envelope to having its block, at full load",
+            load.delivery.p50_ms, load.delivery.p99_ms
+        )?;
+        writeln!(f, "  chain         {} blocks", HumanCount(self.height))
+    }
+
+    fn places(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "\nWhere things are\n")?;
+        for Endpoint { general, admin, log } in &self.endpoints {
+            writeln!(f, "  clients       {general} (gRPC over TLS)")?;
+            writeln!(f, "  admin         {admin} (REST over mutual TLS)")?;
+            writeln!(f, "  log           {}", log.display())?;
+        }
+        writeln!(f, "  connection    {} (what clients need)", self.connection.display())?;
+        writeln!(
+            f,
+            "  everything    {} (settings, identities, blocks; remove it to begin anew)",
+            self.folder.display()
+        )
+    }
+
+    fn next(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ordain = &self.ordain;
+        let file = shell_word(&self.connection);
+        write!(
+            f,
+            "\nTry next, in another terminal while the node serves\n
+  # order something of your own, and read it back
+  echo hello | {ordain} broadcast -c {file}
+  {ordain} deliver -c {file} --from newest
+
+  # ask the node about the channel
+  {ordain} channel info {CHANNEL} -c {file}
+
+  # measure
+  {ordain} bench -c {file} -n 20000"
+        )
+    }
+}
+
+impl fmt::Display for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.result(f)?;
+        self.places(f)?;
+        self.next(f)
+    }
+}
+
+/// How to call another program of ours from where the user is.
+fn program(name: &str) -> String {
+    let here = std::env::current_dir().unwrap_or_default();
+    if is_run_by_cargo(&here) {
+        let profile = if cfg!(debug_assertions) { "" } else { " --release" };
+        return format!("cargo run -q{profile} --bin {name} --");
+    }
+    let beside = std::env::current_exe()
+        .map(|program| program.with_file_name(name))
+        .unwrap_or_default();
+    match beside.parent() {
+        Some(folder) if beside.is_file() && !is_on_path(folder) => {
+            let short = beside.strip_prefix(&here);
+            shell_word(&short.map_or(beside.clone(), |short| Path::new(".").join(short)))
+        }
+        _ => name.to_owned(),
+    }
+}
+
+/// Whether `cargo run` started this, inside the workspace: then it can start other programs of it too, and builds
+/// them first.
+fn is_run_by_cargo(here: &Path) -> bool {
+    let package = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
+    let workspace = package.as_deref().and_then(Path::parent);
+    std::env::var_os("CARGO").is_some() && workspace.is_some_and(|root| here.starts_with(root))
+}
+
+fn is_on_path(folder: &Path) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|listed| listed == folder)
+}
+
+/// A path as one word of a POSIX shell.
+fn shell_word(path: &Path) -> String {
+    let text = path.display().to_string();
+    let is_plain = |c: char| c.is_alphanumeric() || "._-/+:@%".contains(c);
+    if !text.is_empty() && text.chars().all(is_plain) {
+        text
+    } else {
+        format!("'{}'", text.replace('\'', r"'\''"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use client::load::Latency;
+
+    use super::*;
+
+    fn summary(load: Option<LoadReport>) -> String {
+        let endpoint = Endpoint {
+            general: "127.0.0.1:1".into(),
+            admin: "127.0.0.1:2".into(),
+            log: "my network/orderer.log".into(),
+        };
+        let summary = Summary {
+            load,
+            height: 1011,
+            folder: "my network".into(),
+            connection: "my network/connection.json".into(),
+            endpoints: vec![endpoint],
+            ordain: "ordain".into(),
+        };
+        summary.to_string()
+    }
+
+    fn load() -> LoadReport {
+        LoadReport {
+            ok: true,
+            acknowledge: "committed",
+            payload_bytes: 1024,
+            streams: 2,
+            in_flight_max: 1000,
+            sent: 5000,
+            acknowledged: 5000,
+            delivered: 5000,
+            missing: 0,
+            duplicated: 0,
+            foreign: 0,
+            blocks: 10,
+            signing_seconds: 0.1,
+            seconds: 0.2,
+            throughput: 25_000.4,
+            delivery: Latency {
+                p50_ms: 31.24,
+                p90_ms: 50.0,
+                p99_ms: 60.06,
+                max_ms: 70.0,
+            },
+            acknowledgement: Latency::default(),
+            failures: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn the_summary_says_what_was_measured_and_where_things_are() {
+        let text = summary(Some(load()));
+        for part in [
+            "All 5,000 acknowledged envelopes came back exactly once, in 10 blocks",
+            "25,000 envelopes/s",
+            "p50 31.2 ms, p99 60.1 ms",
+            "1,011 blocks",
+            "127.0.0.1:1 (gRPC over TLS)",
+            "127.0.0.1:2 (REST over mutual TLS)",
+            "echo hello | ordain broadcast -c 'my network/connection.json'\n",
+        ] {
+            assert!(text.contains(part), "{part} is not in:\n{text}");
+        }
+        assert!(text.lines().all(|line| line.len() <= 110), "{text}");
+    }
+
+    #[test]
+    fn without_a_load_nothing_is_said_to_be_measured() {
+        let text = summary(None);
+        assert!(text.contains("No load was asked for"), "{text}");
+        assert!(!text.contains("throughput"), "{text}");
+    }
+
+    #[test]
+    fn odd_paths_are_quoted() {
+        assert_eq!(shell_word(Path::new("a/b-c_d.json")), "a/b-c_d.json");
+        assert_eq!(shell_word(Path::new("it's")), r"'it'\''s'");
+        assert_eq!(shell_word(Path::new("$HOME/x")), "'$HOME/x'");
+    }
+}
