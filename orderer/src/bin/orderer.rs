@@ -49,11 +49,18 @@ struct CommandLine {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run a node (also when no command is given)
-    Start,
+    Start(Start),
     /// Print the version
     Version,
     /// Start a whole network on this machine, to try things with
     Quickstart(quickstart::Arguments),
+}
+
+#[derive(Debug, Default, clap::Args)]
+struct Start {
+    /// Stop when standard input ends: for a node that must not outlive the process that started it
+    #[arg(long, hide = true)]
+    until_stdin_ends: bool,
 }
 
 fn main() -> ExitCode {
@@ -61,8 +68,13 @@ fn main() -> ExitCode {
         Ok(line) => line,
         Err(error) => return refuse_or_help(&error),
     };
-    match line.command.unwrap_or(Command::Start) {
-        Command::Start => start(),
+    match line.command.unwrap_or(Command::Start(Start::default())) {
+        Command::Start(how) => {
+            if how.until_stdin_ends {
+                quickstart::stop_with_parent();
+            }
+            start()
+        }
         Command::Version => {
             print!("{}", version());
             ExitCode::SUCCESS

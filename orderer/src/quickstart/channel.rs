@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use client::Target;
 use client::broadcast::Acknowledge;
 use client::connection_file::{ConnectionFile, ConnectionFileError};
 use client::deliver::{DeliverStream, Position, Resume, Seek};
@@ -12,7 +13,6 @@ use client::envelope::EnvelopeSigner;
 use client::load::{self, LoadReport, LoadSpec, Progress};
 use client::participation::{AdminClient, AdminError};
 use client::verify::ChainVerifier;
-use client::Target;
 use protos::{BlockNumber, ChannelId, SealedBlock};
 
 use super::error::QuickstartError;
@@ -31,7 +31,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const NOT_FOUND: u16 = 404;
 
 /// The channel, as clients of the connection file see it.
-pub struct Channel {
+pub(super) struct Channel {
     id: ChannelId,
     genesis: SealedBlock,
     signer: EnvelopeSigner,
@@ -41,7 +41,7 @@ pub struct Channel {
 
 impl Channel {
     /// Reads all files that are needed.
-    pub fn open(layout: &Layout) -> Result<Self, QuickstartError> {
+    pub(super) fn open(layout: &Layout) -> Result<Self, QuickstartError> {
         let file = ConnectionFile::read(&layout.connection_file())?;
         Ok(Self {
             id: file.channel_id()?,
@@ -53,13 +53,15 @@ impl Channel {
     }
 
     /// Makes every node join, unless it did in an earlier run. Returns whether one had to.
-    pub async fn join(&self) -> Result<bool, QuickstartError> {
+    pub(super) async fn join(&self) -> Result<bool, QuickstartError> {
         let mut joined = false;
         for admin in &self.admins {
             match admin.info(&self.id).await {
                 Ok(_) => {}
-                Err(AdminError::Refused { status: NOT_FOUND, .. }) => {
-                    admin.join(self.genesis.as_bytes().clone()).await?;
+                Err(AdminError::Refused {
+                    status: NOT_FOUND, ..
+                }) => {
+                    admin.join(self.genesis.bytes().clone()).await?;
                     joined = true;
                 }
                 Err(error) => return Err(error.into()),
@@ -69,14 +71,14 @@ impl Channel {
     }
 
     /// How many blocks the first node has.
-    pub async fn height(&self) -> Result<u64, QuickstartError> {
+    pub(super) async fn height(&self) -> Result<u64, QuickstartError> {
         let admin = self.admins.first();
         let admin = admin.ok_or(ConnectionFileError::NoAddress("admin address"))?;
         Ok(admin.info(&self.id).await?.height)
     }
 
     /// Verifies the whole chain up to `height`; the verifier goes on from there.
-    pub async fn verify(&self, height: u64) -> Result<ChainVerifier, QuickstartError> {
+    pub(super) async fn verify(&self, height: u64) -> Result<ChainVerifier, QuickstartError> {
         let mut verifier = ChainVerifier::from_genesis(&self.genesis)?;
         if height <= verifier.next().0 {
             return Ok(verifier);
@@ -94,7 +96,7 @@ impl Channel {
     }
 
     /// Orders `count` envelopes and looks for each of them in blocks that `verifier` finds right.
-    pub async fn load(
+    pub(super) async fn load(
         &self,
         count: u32,
         verifier: ChainVerifier,

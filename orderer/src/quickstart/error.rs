@@ -19,7 +19,7 @@ const INTERRUPTED: u8 = 130;
 
 /// Why a quickstart did not end well.
 #[derive(Debug, thiserror::Error)]
-pub enum QuickstartError {
+pub(super) enum QuickstartError {
     /// No threads, or no signal handlers.
     #[error("cannot start: {0}")]
     Runtime(io::Error),
@@ -68,7 +68,7 @@ pub enum QuickstartError {
 
 impl QuickstartError {
     /// What the process ends with.
-    pub fn exit_code(&self) -> u8 {
+    pub(super) fn exit_code(&self) -> u8 {
         match self {
             Self::Interrupted => INTERRUPTED,
             _ => 1,
@@ -76,7 +76,7 @@ impl QuickstartError {
     }
 
     /// The end of a log that says more.
-    pub fn log(&self) -> Option<&LogEnd> {
+    pub(super) fn log(&self) -> Option<&LogEnd> {
         match self {
             Self::Node(error) => error.log(),
             _ => None,
@@ -84,7 +84,7 @@ impl QuickstartError {
     }
 
     /// What to do next.
-    pub fn advice(&self) -> Option<&'static str> {
+    pub(super) fn advice(&self) -> Option<&'static str> {
         match self {
             Self::Layout(error) => layout_advice(error),
             Self::Node(NodeError::Start { .. }) => {
@@ -104,10 +104,9 @@ impl QuickstartError {
             Self::Admin(_) | Self::Connect(_) | Self::Deliver(_) | Self::Load(_) | Self::Broken(_) => {
                 Some("orderer.log in the folder says what the node thinks of it")
             }
-            Self::Node(NodeError::Stop { .. })
-            | Self::Runtime(_)
-            | Self::Crashed(_)
-            | Self::Interrupted => None,
+            Self::Node(NodeError::Stop { .. }) | Self::Runtime(_) | Self::Crashed(_) | Self::Interrupted => {
+                None
+            }
         }
     }
 }
@@ -122,9 +121,10 @@ fn layout_advice(error: &LayoutError) -> Option<&'static str> {
         LayoutError::Settings(_) | LayoutError::Connection(_) => {
             Some("put the file right, or begin a new chain with --dir ANOTHER-FOLDER")
         }
-        LayoutError::Io { .. } | LayoutError::Crypto(_) | LayoutError::Genesis(_) | LayoutError::Manifest(_) => {
-            Some("a folder elsewhere can be named with --dir")
-        }
+        LayoutError::Io { .. }
+        | LayoutError::Crypto(_)
+        | LayoutError::Genesis(_)
+        | LayoutError::Manifest(_) => Some("a folder elsewhere can be named with --dir"),
         LayoutError::Ports(_) | LayoutError::Channel(_) => None,
     }
 }

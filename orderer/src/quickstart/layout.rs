@@ -16,8 +16,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use client::connection_file::{ConnectionFile, ConnectionFileError, IdentityFiles, OrdererAddresses, TlsFiles};
-use client::crypto::{self, CryptoError, KeyType, Manifest, ManifestError, ManifestOrg, OrgKind, OrgPaths, OrgSpec};
+use client::connection_file::{
+    ConnectionFile, ConnectionFileError, IdentityFiles, OrdererAddresses, TlsFiles,
+};
+use client::crypto::{
+    self, CryptoError, KeyType, Manifest, ManifestError, ManifestOrg, OrgKind, OrgPaths, OrgSpec,
+};
 use client::genesis::{self, BatchSpec, ConsensusSpec, GenesisOrg, GenesisSpec, GenesisSpecError};
 use protos::ChannelId;
 use protos::id::ChannelIdError;
@@ -26,7 +30,7 @@ use super::ports::{Ports, address};
 use super::settings::{self, NodeIdentity, SettingsError};
 
 /// The channel's name.
-pub const CHANNEL: &str = "quickstart";
+pub(super) const CHANNEL: &str = "quickstart";
 /// An incomplete block waits this long for more envelopes: short, since people try single ones here.
 const BATCH_TIMEOUT: Duration = Duration::from_millis(250);
 
@@ -42,7 +46,7 @@ const LOCK: &str = "quickstart.lock";
 
 /// Why there is no complete folder.
 #[derive(Debug, thiserror::Error)]
-pub enum LayoutError {
+pub(super) enum LayoutError {
     /// Another quickstart holds the lock.
     #[error("another quickstart runs in {}", folder.display())]
     InUse {
@@ -93,7 +97,7 @@ fn io_error(path: &Path) -> impl FnOnce(io::Error) -> LayoutError {
 
 /// A complete folder, locked.
 #[derive(Debug)]
-pub struct Layout {
+pub(super) struct Layout {
     folder: PathBuf,
     is_new: bool,
     nodes: Vec<NodeFiles>,
@@ -103,7 +107,7 @@ pub struct Layout {
 
 /// Where one node's files are.
 #[derive(Clone, Debug)]
-pub struct NodeFiles {
+pub(super) struct NodeFiles {
     /// What it is called in messages.
     pub name: String,
     /// The folder with its `orderer.yaml`; also its working directory.
@@ -135,7 +139,7 @@ fn settings_file(folder: &Path) -> PathBuf {
 
 /// A port that had to change, for telling it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Moved {
+pub(super) struct Moved {
     /// As it was.
     pub from: u16,
     /// As it is.
@@ -144,8 +148,12 @@ pub struct Moved {
 
 impl Layout {
     /// Takes over the folder of an earlier run, or makes a new one.
-    pub fn open_or_make(folder: &Path, now: SystemTime) -> Result<Self, LayoutError> {
+    pub(super) fn open_or_make(folder: &Path, now: SystemTime) -> Result<Self, LayoutError> {
         fs::create_dir_all(folder).map_err(io_error(folder))?;
+        if !connection_file(folder).exists() && !folder.join(LOCK).exists() {
+            // Before the lock, which would be left behind in a folder that is not ours.
+            refuse_foreign(folder)?;
+        }
         let lock = lock(folder)?;
         let is_new = !connection_file(folder).exists();
         let node = if is_new {
@@ -162,7 +170,7 @@ impl Layout {
     }
 
     /// Replaces ports that others listen on by free ones, in the settings and in the connection file.
-    pub fn settle_ports(&mut self) -> Result<Vec<Moved>, LayoutError> {
+    pub(super) fn settle_ports(&mut self) -> Result<Vec<Moved>, LayoutError> {
         let mut moved = Vec::new();
         for node in &mut self.nodes {
             let old = node.ports;
@@ -172,7 +180,12 @@ impl Layout {
                 node.ports = new;
             }
             let pairs = [(old.general, new.general), (old.admin, new.admin)];
-            moved.extend(pairs.into_iter().filter(|(from, to)| from != to).map(|(from, to)| Moved { from, to }));
+            moved.extend(
+                pairs
+                    .into_iter()
+                    .filter(|(from, to)| from != to)
+                    .map(|(from, to)| Moved { from, to }),
+            );
         }
         self.update_connection()?;
         Ok(moved)
@@ -191,27 +204,27 @@ impl Layout {
     }
 
     /// The folder.
-    pub fn folder(&self) -> &Path {
+    pub(super) fn folder(&self) -> &Path {
         &self.folder
     }
 
     /// Whether this run made it.
-    pub fn is_new(&self) -> bool {
+    pub(super) fn is_new(&self) -> bool {
         self.is_new
     }
 
     /// The nodes.
-    pub fn nodes(&self) -> &[NodeFiles] {
+    pub(super) fn nodes(&self) -> &[NodeFiles] {
         &self.nodes
     }
 
     /// How to reach the channel.
-    pub fn connection_file(&self) -> PathBuf {
+    pub(super) fn connection_file(&self) -> PathBuf {
         connection_file(&self.folder)
     }
 
     /// The channel's first block.
-    pub fn genesis_file(&self) -> PathBuf {
+    pub(super) fn genesis_file(&self) -> PathBuf {
         genesis_file(&self.folder)
     }
 }
@@ -299,7 +312,9 @@ fn genesis_spec(folder: &Path, nodes: &[NodeFiles]) -> Result<GenesisSpec, Layou
         msp_folder: paths.msp(),
         endpoints: Vec::new(),
     };
-    let endpoints = nodes.iter().filter_map(|node| address(node.ports.general).parse().ok());
+    let endpoints = nodes
+        .iter()
+        .filter_map(|node| address(node.ports.general).parse().ok());
     Ok(GenesisSpec {
         channel: ChannelId::parse(CHANNEL)?,
         orderer_orgs: vec![GenesisOrg {

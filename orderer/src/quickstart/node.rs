@@ -10,7 +10,7 @@ use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, getpid, kill_process};
-use tokio::process::{Child, Command};
+use tokio::process::{Child, ChildStdin, Command};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::layout::NodeFiles;
@@ -33,7 +33,7 @@ const ARGUMENT: &str = "--until-stdin-ends";
 
 /// What went wrong with a node's process.
 #[derive(Debug, thiserror::Error)]
-pub enum NodeError {
+pub(super) enum NodeError {
     /// It cannot be started.
     #[error("cannot start {}: {source}", program.display())]
     Start {
@@ -74,7 +74,7 @@ pub enum NodeError {
 
 impl NodeError {
     /// The end of the log, where there is one.
-    pub fn log(&self) -> Option<&LogEnd> {
+    pub(super) fn log(&self) -> Option<&LogEnd> {
         match self {
             Self::Start { .. } => None,
             Self::Died { log, .. } | Self::NotReady { log, .. } | Self::Stop { log, .. } => Some(log),
@@ -84,7 +84,7 @@ impl NodeError {
 
 /// The last lines of a log.
 #[derive(Debug)]
-pub struct LogEnd {
+pub(super) struct LogEnd {
     /// The file.
     pub file: PathBuf,
     /// Its last lines, of this run only.
@@ -93,15 +93,17 @@ pub struct LogEnd {
 
 /// A running node. Dropping it kills the process.
 #[derive(Debug)]
-pub struct Node {
+pub(super) struct Node {
     name: String,
     child: Child,
     log: Log,
+    /// Held open: its end is what tells the node that this process is gone.
+    _input: Option<ChildStdin>,
 }
 
 impl Node {
     /// Starts this very program as a node of `files`. It is not ready yet.
-    pub fn start(files: &NodeFiles) -> Result<Self, NodeError> {
+    pub(super) fn start(files: &NodeFiles) -> Result<Self, NodeError> {
         let program = std::env::current_exe().map_err(|source| NodeError::Start {
             program: "this program".into(),
             source,
@@ -110,24 +112,26 @@ impl Node {
             program: files.log.clone(),
             source,
         })?;
-        let child = command(&program, &files.folder)
+        let mut child = command(&program, &files.folder)
             .stderr(output)
             .spawn()
             .map_err(|source| NodeError::Start { program, source })?;
         Ok(Self {
             name: files.name.clone(),
+            // Waiting for the child would close it.
+            _input: child.stdin.take(),
             child,
             log,
         })
     }
 
     /// Its process, until it has ended.
-    pub fn process_id(&self) -> Option<u32> {
+    pub(super) fn process_id(&self) -> Option<u32> {
         self.child.id()
     }
 
     /// Waits until it serves. That it died meanwhile is for [`death`](Self::death) to notice.
-    pub fn ready(&self) -> impl Future<Output = Result<(), NodeError>> + use<> {
+    pub(super) fn ready(&self) -> impl Future<Output = Result<(), NodeError>> + use<> {
         let (name, log) = (self.name.clone(), self.log.clone());
         async move {
             let deadline = Instant::now() + START_TIME_MAX;
@@ -142,7 +146,7 @@ impl Node {
     }
 
     /// Ready when the process has ended although nobody asked it to.
-    pub async fn death(&mut self) -> NodeError {
+    pub(super) async fn death(&mut self) -> NodeError {
         let how = describe(self.child.wait().await);
         NodeError::Died {
             name: self.name.clone(),
@@ -152,7 +156,7 @@ impl Node {
     }
 
     /// Asks it to stop, and waits for it; kills it when it takes too long.
-    pub async fn stop(mut self) -> Result<(), NodeError> {
+    pub(super) async fn stop(mut self) -> Result<(), NodeError> {
         self.terminate();
         let how = match timeout(STOP_TIME_MAX, self.child.wait()).await {
             Ok(Ok(status)) if status.success() => return Ok(()),
@@ -235,7 +239,9 @@ impl Log {
     fn text(&self) -> String {
         let read = || -> io::Result<Vec<u8>> {
             let mut file = File::open(&self.file)?;
-            let begin = self.begin.max(file.metadata()?.len().saturating_sub(TAIL_BYTES_MAX));
+            let begin = self
+                .begin
+                .max(file.metadata()?.len().saturating_sub(TAIL_BYTES_MAX));
             file.seek(SeekFrom::Start(begin))?;
             let mut bytes = Vec::new();
             file.take(TAIL_BYTES_MAX).read_to_end(&mut bytes)?;

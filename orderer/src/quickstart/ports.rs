@@ -1,11 +1,11 @@
 //! Free loopback ports.
 
 use std::io;
-use std::net::{Ipv4Addr, TcpListener, ToSocketAddrs};
+use std::net::{Ipv4Addr, TcpListener};
 
 /// The ports of one node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Ports {
+pub(super) struct Ports {
     /// Broadcast and deliver.
     pub general: u16,
     /// Channel participation.
@@ -14,7 +14,7 @@ pub struct Ports {
 
 impl Ports {
     /// Two different ones that nothing listens on.
-    pub fn choose() -> io::Result<Self> {
+    pub(super) fn choose() -> io::Result<Self> {
         // Both are held until both are known, so that they differ.
         let (general, admin) = (listen_anywhere()?, listen_anywhere()?);
         Ok(Self {
@@ -24,7 +24,7 @@ impl Ports {
     }
 
     /// These, with others in place of those that something listens on.
-    pub fn or_free(self) -> io::Result<Self> {
+    pub(super) fn or_free(self) -> io::Result<Self> {
         let free = Self::choose()?;
         let keep = |port: u16, other: u16| if is_free(port) { port } else { other };
         Ok(Self {
@@ -47,7 +47,7 @@ fn is_free(port: u16) -> bool {
 }
 
 /// As a client dials it.
-pub fn address(port: u16) -> String {
+pub(super) fn address(port: u16) -> String {
     format!("{}:{port}", Ipv4Addr::LOCALHOST)
 }
 

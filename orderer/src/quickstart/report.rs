@@ -6,17 +6,18 @@ use std::path::{Path, PathBuf};
 use client::load::LoadReport;
 use indicatif::HumanCount;
 
-use super::layout::{CHANNEL, Layout, Moved};
+use super::Arguments;
+use super::layout::{CHANNEL, Layout, Moved, NodeFiles};
 use super::ports::address;
 use super::run::Nodes;
 
 /// Said when everything is done and the nodes go on.
-pub const SERVING: &str = "\nServing until Ctrl-C.";
+pub(super) const SERVING: &str = "\nServing until Ctrl-C.";
 /// Said when a signal ended that.
-pub const STOPPING: &str = "\nStopping. The same command goes on with the same chain.";
+pub(super) const STOPPING: &str = "\nStopping. The same command goes on with the same chain.";
 
 /// Which folder, and whether it was there.
-pub fn folder(layout: &Layout) -> String {
+pub(super) fn folder(layout: &Layout) -> String {
     let what = if layout.is_new() {
         "made: identities, genesis block, settings"
     } else {
@@ -26,21 +27,25 @@ pub fn folder(layout: &Layout) -> String {
 }
 
 /// A port that was taken.
-pub fn moved(Moved { from, to }: Moved) -> String {
+pub(super) fn moved(Moved { from, to }: Moved) -> String {
     format!("port      {from} is in use by another program; took {to} in its place, in all files")
 }
 
 /// The nodes that serve.
-pub fn nodes(layout: &Layout, nodes: &Nodes) -> String {
+pub(super) fn nodes(layout: &Layout, nodes: &Nodes) -> String {
     let lines = layout.nodes().iter().zip(nodes.process_ids()).map(|(node, id)| {
         let process = id.map(|id| format!(", process {id}")).unwrap_or_default();
-        format!("node      {} serves on {}{process}", node.name, address(node.ports.general))
+        format!(
+            "node      {} serves on {}{process}",
+            node.name,
+            address(node.ports.general)
+        )
     });
     lines.collect::<Vec<_>>().join("\n")
 }
 
 /// The channel before the load.
-pub fn channel(joined: bool, height: u64) -> String {
+pub(super) fn channel(joined: bool, height: u64) -> String {
     let how = if joined {
         "joined".to_owned()
     } else {
@@ -50,18 +55,24 @@ pub fn channel(joined: bool, height: u64) -> String {
 }
 
 /// How far a load is.
-pub fn progress(verb: &str, done: u64, all: u64) -> String {
-    format!("load      {} of {} envelopes {verb}", HumanCount(done), HumanCount(all))
+pub(super) fn progress(verb: &str, done: u64, all: u64) -> String {
+    format!(
+        "load      {} of {} envelopes {verb}",
+        HumanCount(done),
+        HumanCount(all)
+    )
 }
 
 /// What came of it all, and what to do with it.
-pub struct Summary {
+pub(super) struct Summary {
     load: Option<LoadReport>,
     height: u64,
     folder: PathBuf,
     connection: PathBuf,
     endpoints: Vec<Endpoint>,
     ordain: String,
+    /// The command that serves on, where this run does not.
+    serve: Option<String>,
 }
 
 struct Endpoint {
@@ -72,8 +83,8 @@ struct Endpoint {
 
 impl Summary {
     /// Of a network whose chain has `height` blocks; no load if none was asked for.
-    pub fn new(layout: &Layout, load: Option<LoadReport>, height: u64) -> Self {
-        let endpoint = |node: &super::layout::NodeFiles| Endpoint {
+    pub(super) fn new(arguments: &Arguments, layout: &Layout, load: Option<LoadReport>, height: u64) -> Self {
+        let endpoint = |node: &NodeFiles| Endpoint {
             general: address(node.ports.general),
             admin: address(node.ports.admin),
             log: node.log.clone(),
@@ -85,12 +96,20 @@ impl Summary {
             connection: layout.connection_file(),
             endpoints: layout.nodes().iter().map(endpoint).collect(),
             ordain: program("ordain"),
+            serve: arguments.exit.then(|| {
+                let folder = shell_word(layout.folder());
+                format!("{} quickstart --dir {folder} --count 0", program("orderer"))
+            }),
         }
     }
 
     fn result(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Some(load) = &self.load else {
-            return writeln!(f, "\nNo load was asked for. The chain has {} blocks.", HumanCount(self.height));
+            return writeln!(
+                f,
+                "\nNo load was asked for. The chain has {} blocks.",
+                HumanCount(self.height)
+            );
         };
         writeln!(
             f,
@@ -99,9 +118,18 @@ impl Summary {
             HumanCount(load.acknowledged),
             HumanCount(load.blocks)
         )?;
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a rate, for people")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a rate, for people"
+        )]
         let rate = load.throughput.round() as u64;
-        writeln!(f, "  throughput    {} envelopes/s of {} bytes", HumanCount(rate), load.payload_bytes)?;
+        writeln!(
+            f,
+            "  throughput    {} envelopes/s of {} bytes",
+            HumanCount(rate),
+            load.payload_bytes
+        )?;
         writeln!(
             f,
             "  latency       p50 {:.1} ms, p99 {:.1} ms, from sending an envelope to having its block, at full load",
@@ -117,7 +145,11 @@ impl Summary {
             writeln!(f, "  admin         {admin} (REST over mutual TLS)")?;
             writeln!(f, "  log           {}", log.display())?;
         }
-        writeln!(f, "  connection    {} (what clients need)", self.connection.display())?;
+        writeln!(
+            f,
+            "  connection    {} (what clients need)",
+            self.connection.display()
+        )?;
         writeln!(
             f,
             "  everything    {} (settings, identities, blocks; remove it to begin anew)",
@@ -128,9 +160,16 @@ impl Summary {
     fn next(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let ordain = &self.ordain;
         let file = shell_word(&self.connection);
+        match &self.serve {
+            Some(serve) => write!(
+                f,
+                "\nTry next\n\n  # serve; the rest in another terminal meanwhile\n  {serve}\n"
+            )?,
+            None => writeln!(f, "\nTry next, in another terminal while the node serves")?,
+        }
         write!(
             f,
-            "\nTry next, in another terminal while the node serves\n
+            "
   # order something of your own, and read it back
   echo hello | {ordain} broadcast -c {file}
   {ordain} deliver -c {file} --from newest
@@ -214,6 +253,7 @@ mod tests {
             connection: "my network/connection.json".into(),
             endpoints: vec![endpoint],
             ordain: "ordain".into(),
+            serve: None,
         };
         summary.to_string()
     }

@@ -4,7 +4,8 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use client::load::Progress;
+use client::load::{LoadReport, Progress};
+use client::verify::ChainVerifier;
 use futures::future::{join_all, pending, select_all, try_join_all};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -20,7 +21,7 @@ use super::screen;
 const DEATH_TIME_MAX: Duration = Duration::from_millis(300);
 
 /// Runs a quickstart from beginning to end.
-pub fn start(arguments: &Arguments) -> Result<(), QuickstartError> {
+pub(super) fn start(arguments: &Arguments) -> Result<(), QuickstartError> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -51,7 +52,12 @@ async fn present(
     nodes: &mut Nodes,
     signals: &mut Signals,
 ) -> Result<(), QuickstartError> {
-    let work = order(arguments.count, layout, nodes.ready(), report::nodes(layout, nodes));
+    let work = order(
+        arguments.count,
+        layout,
+        nodes.ready(),
+        report::nodes(layout, nodes),
+    );
     let summary = watched(work, nodes, signals).await?;
     screen::print(&summary.to_string());
     if arguments.exit {
@@ -69,7 +75,7 @@ async fn present(
 
 /// From started nodes to a summary of what they did.
 async fn order(
-    count: u32,
+    arguments: &Arguments,
     layout: &Layout,
     ready: impl Future<Output = Result<(), NodeError>>,
     nodes: String,
@@ -81,14 +87,19 @@ async fn order(
     let height = channel.height().await?;
     let verifier = channel.verify(height).await?;
     screen::print(&report::channel(joined, height));
-    let mut load = None;
-    if count > 0 {
-        let progress = Arc::new(Progress::default());
-        let shown = screen::show(&progress, count);
-        load = Some(channel.load(count, verifier, progress).await?);
-        shown.finish().await;
-    }
-    Ok(Summary::new(layout, load, channel.height().await?))
+    let load = match arguments.count {
+        0 => None,
+        count => Some(load(&channel, count, verifier).await?),
+    };
+    Ok(Summary::new(arguments, layout, load, channel.height().await?))
+}
+
+async fn load(channel: &Channel, count: u32, verifier: ChainVerifier) -> Result<LoadReport, QuickstartError> {
+    let progress = Arc::new(Progress::default());
+    let shown = screen::show(&progress, count);
+    let report = channel.load(count, verifier, progress).await?;
+    shown.finish().await;
+    Ok(report)
 }
 
 /// `work`, unless a node dies or a signal comes before it is done.
@@ -112,7 +123,7 @@ async fn watched<T>(
 }
 
 /// All nodes of the network. Dropping it kills those that run.
-pub struct Nodes(Vec<Node>);
+pub(super) struct Nodes(Vec<Node>);
 
 impl Nodes {
     fn start(layout: &Layout) -> Result<Self, NodeError> {
@@ -121,7 +132,7 @@ impl Nodes {
     }
 
     /// Their processes.
-    pub fn process_ids(&self) -> impl Iterator<Item = Option<u32>> {
+    pub(super) fn process_ids(&self) -> impl Iterator<Item = Option<u32>> {
         self.0.iter().map(Node::process_id)
     }
 

@@ -21,13 +21,13 @@ const LINE_INTERVAL: Duration = Duration::from_secs(1);
 const BAR: &str = "load      {msg} {wide_bar} {human_pos}/{human_len} ";
 
 /// Prints `text` and a line end.
-pub fn print(text: &str) {
+pub(super) fn print(text: &str) {
     // Whoever closed our output does not want to know.
     let _ = writeln!(std::io::stdout(), "{text}");
 }
 
 /// Prints what went wrong and what to do about it.
-pub fn print_error(error: &QuickstartError) {
+pub(super) fn print_error(error: &QuickstartError) {
     let mut text = format!("\norderer quickstart: {error}\n");
     if let Some(log) = error.log() {
         text.push_str(&format!("\nThe end of {}:\n", log.file.display()));
@@ -43,14 +43,14 @@ pub fn print_error(error: &QuickstartError) {
 }
 
 /// A load that is being shown. Dropping it takes the bar away.
-pub struct Shown {
+pub(super) struct Shown {
     bar: Option<ProgressBar>,
     over: Option<oneshot::Sender<()>>,
     task: Option<JoinHandle<()>>,
 }
 
 /// Shows how far a load of `count` envelopes is, until told that it is over.
-pub fn show(progress: &Arc<Progress>, count: u32) -> Shown {
+pub(super) fn show(progress: &Arc<Progress>, count: u32) -> Shown {
     let (over, seen) = oneshot::channel();
     let bar = std::io::stderr().is_terminal().then(|| new_bar(count));
     let view = View {
@@ -76,7 +76,7 @@ fn new_bar(count: u32) -> ProgressBar {
 
 impl Shown {
     /// Says for the last time how far it came.
-    pub async fn finish(mut self) {
+    pub(super) async fn finish(mut self) {
         // Both only fail when the task is gone, and with it what there was to show.
         let _ = self.over.take().map(|over| over.send(()));
         if let Some(task) = self.task.take() {
@@ -104,7 +104,11 @@ struct View {
 
 impl View {
     async fn run(self, mut over: oneshot::Receiver<()>) {
-        let mut ticks = interval(if self.bar.is_some() { BAR_INTERVAL } else { LINE_INTERVAL });
+        let mut ticks = interval(if self.bar.is_some() {
+            BAR_INTERVAL
+        } else {
+            LINE_INTERVAL
+        });
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         ticks.tick().await; // the first one comes at once
         loop {

@@ -9,7 +9,7 @@ use crate::config::{Config, ConfigError, Environment};
 
 /// What the settings of a node name. Paths are relative to the file.
 #[derive(Clone, Debug)]
-pub struct NodeIdentity {
+pub(super) struct NodeIdentity {
     /// MSP id of its organisation.
     pub msp_id: String,
     /// Its MSP folder.
@@ -20,7 +20,7 @@ pub struct NodeIdentity {
 
 /// Why the settings cannot be used.
 #[derive(Debug, thiserror::Error)]
-pub enum SettingsError {
+pub(super) enum SettingsError {
     /// They do not parse.
     #[error(transparent)]
     Config(#[from] ConfigError),
@@ -41,7 +41,7 @@ pub enum SettingsError {
 }
 
 /// The text of a new `orderer.yaml`.
-pub fn text(identity: &NodeIdentity, ports: Ports) -> String {
+pub(super) fn text(identity: &NodeIdentity, ports: Ports) -> String {
     let NodeIdentity { msp_id, msp, tls } = identity;
     let (msp, tls) = (msp.display(), tls.display());
     let listen_port = listen_port(ports);
@@ -91,7 +91,7 @@ fn admin_address(ports: Ports) -> String {
 }
 
 /// The ports that `file` says.
-pub fn read_ports(file: &Path) -> Result<Ports, SettingsError> {
+pub(super) fn read_ports(file: &Path) -> Result<Ports, SettingsError> {
     Ok(ports(&Config::read(file, &Environment::new())?))
 }
 
@@ -103,7 +103,7 @@ fn ports(config: &Config) -> Ports {
 }
 
 /// Puts the ports `new` in place of `old` in `file`.
-pub fn change_ports(file: &Path, old: Ports, new: Ports) -> Result<(), SettingsError> {
+pub(super) fn change_ports(file: &Path, old: Ports, new: Ports) -> Result<(), SettingsError> {
     let io = |source| SettingsError::Io {
         file: file.to_owned(),
         source,
@@ -164,7 +164,10 @@ mod tests {
         };
         change_ports(&file, OLD, new).unwrap();
         assert_eq!(read_ports(&file).unwrap(), new);
-        assert_eq!(fs::read_to_string(&file).unwrap(), before.replace("7050", "40001"));
+        assert_eq!(
+            fs::read_to_string(&file).unwrap(),
+            before.replace("7050", "40001")
+        );
     }
 
     #[test]
