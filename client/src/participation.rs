@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::connection::{Address, innermost};
-use crate::tls::{ClientTls, TlsError};
+use crate::tls::{self, ClientTls, TlsError};
 
 const CHANNELS: &str = "/participation/v1/channels";
 /// The server may take two minutes to write an answer.
@@ -125,6 +125,8 @@ impl AdminClient {
             }
             base = format!("https://{}", address.with_host(&name));
             builder = builder.tls_backend_preconfigured(tls.config_for("http/1.1"));
+        } else {
+            builder = builder.tls_backend_preconfigured(tls::trusting_nobody()?);
         }
         let http = builder.build().map_err(|error| setup(&error))?;
         Ok(Self { http, base })
@@ -144,7 +146,8 @@ impl AdminClient {
     /// Lets the node join the channel of `config_block`, a serialized `common.Block`. Returns how the node
     /// stands to the channel right after.
     pub async fn join(&self, config_block: Bytes) -> Result<ChannelInfo, AdminError> {
-        let part = Part::stream(config_block).file_name("config.block");
+        let bytes = config_block.len() as u64;
+        let part = Part::stream_with_length(config_block, bytes).file_name("config.block");
         let form = Form::new().part("config-block", part);
         let request = self.request(Method::POST, CHANNELS).multipart(form);
         self.json(request).await
@@ -196,6 +199,8 @@ fn refused(status: StatusCode, body: &[u8]) -> AdminError {
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
     use super::*;
 
     #[test]
@@ -217,6 +222,83 @@ mod tests {
         let info: ChannelInfo = serde_json::from_str(text).unwrap();
         assert_eq!((info.height, info.status.as_str()), (1, "active"));
         assert_eq!(serde_json::to_string(&info).unwrap(), text);
+    }
+
+    /// Answers one request with `answer` and returns what was asked.
+    async fn serve_once(answer: &str) -> (AdminClient, tokio::task::JoinHandle<String>) {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap().to_string().parse().unwrap();
+        let answer = answer.to_owned();
+        let served = tokio::spawn(async move {
+            let (mut socket, _) = listener.accept().await.unwrap();
+            let mut asked = Vec::new();
+            while !is_whole(&asked) {
+                assert_ne!(socket.read_buf(&mut asked).await.unwrap(), 0);
+            }
+            socket.write_all(answer.as_bytes()).await.unwrap();
+            String::from_utf8(asked).unwrap()
+        });
+        (AdminClient::new(&address, None).unwrap(), served)
+    }
+
+    fn is_whole(request: &[u8]) -> bool {
+        let text = String::from_utf8_lossy(request).to_lowercase();
+        let Some((head, body)) = text.split_once("\r\n\r\n") else {
+            return false;
+        };
+        let length = head.split("content-length: ").nth(1);
+        let length = length.map_or(0, |rest| rest.lines().next().unwrap().parse().unwrap());
+        body.len() >= length
+    }
+
+    fn http(status: &str, body: &str) -> String {
+        format!(
+            "HTTP/1.1 {status}\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
+        )
+    }
+
+    #[tokio::test]
+    async fn a_block_is_posted_as_the_one_file_of_a_form() {
+        let info = r#"{"name":"a","url":"/u","consensusRelation":"consenter","status":"active","height":1}"#;
+        let (client, served) = serve_once(&http("201 Created", info)).await;
+        let joined = client.join(Bytes::from_static(b"the-block")).await.unwrap();
+        assert_eq!(
+            (joined.consensus_relation.as_str(), joined.height),
+            ("consenter", 1)
+        );
+        let asked = served.await.unwrap();
+        assert!(
+            asked.starts_with("POST /participation/v1/channels HTTP/1.1"),
+            "{asked}"
+        );
+        assert!(
+            asked.contains(r#"name="config-block"; filename="config.block""#),
+            "{asked}"
+        );
+        assert!(asked.contains("\r\n\r\nthe-block\r\n"), "{asked}");
+    }
+
+    #[tokio::test]
+    async fn a_removed_channel_needs_no_body() {
+        let (client, served) = serve_once(&http("204 No Content", "")).await;
+        client.remove(&ChannelId::parse("ch1").unwrap()).await.unwrap();
+        let asked = served.await.unwrap();
+        assert!(
+            asked.starts_with("DELETE /participation/v1/channels/ch1 "),
+            "{asked}"
+        );
+    }
+
+    #[tokio::test]
+    async fn an_unknown_channel_is_an_error_with_the_nodes_words() {
+        let (client, _) = serve_once(&http("404 Not Found", r#"{"error":"channel does not exist"}"#)).await;
+        let error = client.info(&ChannelId::parse("ch1").unwrap()).await.unwrap_err();
+        assert!(
+            matches!(error, AdminError::Refused { status: 404, .. }),
+            "{error}"
+        );
+        assert!(error.to_string().ends_with("channel does not exist"), "{error}");
     }
 
     #[test]

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use rustls::client::WantsClientCert;
 use rustls::pki_types::pem::{self, PemObject as _};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::{ClientConfig, ConfigBuilder, RootCertStore};
 use sha2::{Digest as _, Sha256};
 
 /// What to trust and what to show. Cheap to clone.
@@ -56,11 +57,7 @@ pub enum TlsError {
 impl ClientTls {
     /// Trusts the certificates of `authority_pem` and nothing else.
     pub fn new(authority_pem: &[u8], client: Option<ClientCertificate<'_>>) -> Result<Self, TlsError> {
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let builder = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .map_err(TlsError::AuthorityUnusable)?
-            .with_root_certificates(authorities(authority_pem)?);
+        let builder = trusting(authorities(authority_pem)?)?;
         let Some(client) = client else {
             return Ok(Self::from_config(builder.with_no_client_auth(), None));
         };
@@ -105,6 +102,19 @@ impl ClientTls {
         config.alpn_protocols = vec![protocol.as_bytes().to_vec()];
         config
     }
+}
+
+/// For HTTP without TLS: the library wants settings all the same, and no `https` address gets past them.
+pub(crate) fn trusting_nobody() -> Result<ClientConfig, TlsError> {
+    Ok(trusting(RootCertStore::empty())?.with_no_client_auth())
+}
+
+fn trusting(roots: RootCertStore) -> Result<ConfigBuilder<ClientConfig, WantsClientCert>, TlsError> {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(TlsError::AuthorityUnusable)?;
+    Ok(builder.with_root_certificates(roots))
 }
 
 fn parse_name(name: &str) -> Result<ServerName<'static>, TlsError> {

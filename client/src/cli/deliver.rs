@@ -1,12 +1,13 @@
 //! `ordain deliver`
 
+mod check;
+
 use std::io::IsTerminal as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::ValueEnum;
-use configtx::block_verify::verify_signatures;
-use protos::{BlockNumber, SealedBlock, block};
+use protos::{BlockNumber, SealedBlock};
 
 use super::Failure;
 use super::connect::ConnectionArgs;
@@ -15,7 +16,7 @@ use super::show::ShownBlock;
 use crate::connection::Connection;
 use crate::deliver::{DeliverError, DeliverStream, Position, Resume, Seek};
 use crate::envelope::EnvelopeSigner;
-use crate::verify::{ChainVerifier, VerifyError};
+use check::Check;
 
 /// Reads the blocks of a channel, and checks them.
 ///
@@ -123,7 +124,7 @@ impl Args {
         let mut check = if self.no_verify {
             Check::none()
         } else {
-            node.prepare_check(first, file.genesis.as_deref()).await?
+            Check::prepare(&node, first, file.genesis.as_deref()).await?
         };
         let mut printer = Printer {
             format: self.format.unwrap_or_else(default_format),
@@ -216,140 +217,6 @@ impl Node {
         stream.next().await?.ok_or_else(|| DeliverError::Malformed {
             reason: "one block was asked for and none came".to_owned(),
         })
-    }
-
-    /// What block `first` is checked against.
-    async fn prepare_check(&self, first: BlockNumber, genesis: Option<&Path>) -> Result<Check, Failure> {
-        let known = genesis.map(read_block).transpose()?;
-        if first == BlockNumber::GENESIS {
-            return Ok(Check::from_genesis(known));
-        }
-        let previous = self.one(Position::Number(BlockNumber(first.0 - 1))).await?;
-        let number = last_config(&previous)?;
-        let config = if number == previous.number() {
-            previous.clone()
-        } else {
-            self.one(Position::Number(number)).await?
-        };
-        let known = known.filter(|known| known.number() == config.number());
-        if let Some(known) = &known {
-            agree(known, &config)?;
-        }
-        let verifier = ChainVerifier::after(&previous, &config)?;
-        if config.number() != previous.number() {
-            let decoded = previous.decode().map_err(VerifyError::from)?;
-            verify_signatures(&decoded, verifier.bundle()).map_err(VerifyError::from)?;
-        }
-        let trust = match known {
-            Some(_) => format!("block {} fits the config in the genesis file", previous.number()),
-            None => format!("the config in block {number} was taken from this node on trust"),
-        };
-        Ok(Check {
-            state: State::Running(Box::new(verifier)),
-            trust,
-        })
-    }
-}
-
-fn read_block(path: &Path) -> Result<SealedBlock, Failure> {
-    let bytes = std::fs::read(path).map_err(|error| {
-        Failure::new(format!(
-            "cannot read the genesis block {}: {error}",
-            path.display()
-        ))
-    })?;
-    SealedBlock::from_bytes(bytes.into())
-        .map_err(|error| Failure::new(format!("{} holds no block: {error}", path.display())))
-}
-
-fn last_config(sealed: &SealedBlock) -> Result<BlockNumber, Failure> {
-    let decoded = sealed.decode().map_err(VerifyError::from)?;
-    block::last_config(&decoded).map_err(|error| {
-        Failure::new(format!(
-            "block {} does not tell its config: {error}",
-            sealed.number()
-        ))
-    })
-}
-
-/// Two blocks of one number must be one block.
-fn agree(known: &SealedBlock, got: &SealedBlock) -> Result<(), Failure> {
-    if known.hash() == got.hash() {
-        return Ok(());
-    }
-    Err(Failure::new(format!(
-        "block {} of this node is not the one in the genesis file",
-        got.number()
-    ))
-    .hint("the node serves another channel of this name, or the connection file is of another network"))
-}
-
-/// Checks blocks as they come.
-struct Check {
-    state: State,
-    trust: String,
-}
-
-enum State {
-    Off,
-    /// Before block 0.
-    Waiting(Option<SealedBlock>),
-    Running(Box<ChainVerifier>),
-}
-
-impl Check {
-    fn none() -> Self {
-        Self {
-            state: State::Off,
-            trust: String::new(),
-        }
-    }
-
-    fn from_genesis(known: Option<SealedBlock>) -> Self {
-        let trust = match known {
-            Some(_) => "block 0 is the one in the genesis file",
-            None => "block 0 was taken from this node on trust",
-        };
-        Self {
-            state: State::Waiting(known),
-            trust: trust.to_owned(),
-        }
-    }
-
-    fn is_on(&self) -> bool {
-        !matches!(self.state, State::Off)
-    }
-
-    fn next(&mut self, block: &SealedBlock) -> Result<(), Failure> {
-        match &mut self.state {
-            State::Off => Ok(()),
-            State::Running(verifier) => Ok(verifier.check(block)?),
-            State::Waiting(known) => {
-                if let Some(known) = known {
-                    agree(known, block)?;
-                }
-                self.state = State::Running(Box::new(ChainVerifier::from_genesis(block)?));
-                Ok(())
-            }
-        }
-    }
-
-    fn summary(&self, first: BlockNumber, count: u64) -> String {
-        let Some(more) = count.checked_sub(1) else {
-            return "no blocks".to_owned();
-        };
-        let range = match more {
-            0 => format!("block {first}"),
-            _ => format!("blocks {first} to {}", first.0.saturating_add(more)),
-        };
-        if self.is_on() {
-            format!(
-                "{range}: links, data hashes and signatures verified; {}",
-                self.trust
-            )
-        } else {
-            format!("{range}: nothing verified")
-        }
     }
 }
 

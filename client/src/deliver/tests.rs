@@ -1,4 +1,5 @@
-use protos::wire::orderer::{DeliverResponse, deliver_response};
+use protos::wire::orderer::seek_info::SeekBehavior;
+use protos::wire::orderer::{DeliverResponse, SeekSpecified, deliver_response, seek_position};
 
 use super::*;
 use crate::fake_orderer::{FORBIDDEN, FakeOrderer, Faults, signer, target};

@@ -1,0 +1,112 @@
+//! The binary `ordain` as a shell sees it: files made, exit codes, what stderr says. Nothing here needs a node.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use configtx::Bundle;
+use prost::Message as _;
+use protos::wire::common::Block;
+
+fn ordain(folder: &Path, arguments: &str) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_ordain"))
+        .current_dir(folder)
+        .args(arguments.split_whitespace())
+        .output()
+        .unwrap()
+}
+
+fn succeed(folder: &Path, arguments: &str) -> String {
+    let output = ordain(folder, arguments);
+    assert!(output.status.success(), "{arguments}: {}", stderr(&output));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+fn bundle(path: &Path) -> Bundle {
+    let bytes = std::fs::read(path).unwrap();
+    Bundle::from_block(&Block::decode(&bytes[..]).unwrap()).unwrap()
+}
+
+#[test]
+fn identities_and_a_raft_channel_in_two_commands() {
+    let folder = tempfile::tempdir().unwrap();
+    let orgs = "--orderer-org OrdererMSP:example.com:nodes=3 --org Org1MSP:org1.example.com:users=2";
+    succeed(folder.path(), &format!("crypto {orgs}"));
+    let genesis = "genesis --channel mych --crypto crypto --consensus etcdraft --batch-timeout 250ms";
+    let printed = succeed(
+        folder.path(),
+        &format!("{genesis} --node orderer1.example.com=h1:9000"),
+    );
+    assert_eq!(printed, "mych.block\n");
+    let bundle = bundle(&folder.path().join("mych.block"));
+    bundle.check_supported().unwrap();
+    let orderer = bundle.orderer();
+    assert_eq!(orderer.consensus_type.kind, "etcdraft");
+    assert_eq!(orderer.batch_timeout, std::time::Duration::from_millis(250));
+}
+
+#[test]
+fn a_solo_channel_out_of_msp_folders_named_one_by_one() {
+    let folder = tempfile::tempdir().unwrap();
+    succeed(
+        folder.path(),
+        "crypto --key p256 --orderer-org O:ord.test --org A:a.test --out id",
+    );
+    succeed(
+        folder.path(),
+        "genesis --channel mych --orderer-org O=id/ordererOrganizations/ord.test/msp --endpoint h:1 \
+         --org A=id/peerOrganizations/a.test/msp --output out/first.block",
+    );
+    let bundle = bundle(&folder.path().join("out/first.block"));
+    assert_eq!(bundle.orderer().consensus_type.kind, "solo");
+}
+
+#[test]
+fn existing_identities_are_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    succeed(folder.path(), "crypto --org A:a.test");
+    let output = ordain(folder.path(), "crypto --org A:a.test");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("exists already"), "{}", stderr(&output));
+}
+
+#[test]
+fn a_node_that_is_not_there_is_exit_code_1_and_advice() {
+    let folder = tempfile::tempdir().unwrap();
+    succeed(folder.path(), "crypto --org A:a.test");
+    let msp = "crypto/peerOrganizations/a.test/users/User1@a.test/msp";
+    let output = ordain(
+        folder.path(),
+        &format!("deliver --orderer 127.0.0.1:1 --channel ch --msp-id A --msp {msp}"),
+    );
+    assert_eq!(output.status.code(), Some(1));
+    let text = stderr(&output);
+    assert!(text.contains("127.0.0.1:1") && text.contains("next: "), "{text}");
+}
+
+#[test]
+fn a_command_line_without_sense_is_exit_code_2() {
+    let folder = tempfile::tempdir().unwrap();
+    for (arguments, word) in [
+        ("deliver --channel ch", "--msp-id"),
+        ("deliver --from latest", "latest"),
+        ("genesis --channel UPPER", "UPPER"),
+        ("crypto", "organisation"),
+        ("channel list", "--admin"),
+        ("channel list --admin h:1 --server-name x", "--ca"),
+        ("dleiver", "dleiver"),
+    ] {
+        let output = ordain(folder.path(), arguments);
+        assert_eq!(output.status.code(), Some(2), "{arguments}");
+        assert!(stderr(&output).contains(word), "{arguments}: {}", stderr(&output));
+    }
+}
+
+#[test]
+fn completions_are_printed() {
+    let folder = tempfile::tempdir().unwrap();
+    assert!(succeed(folder.path(), "completions bash").contains("ordain"));
+}
