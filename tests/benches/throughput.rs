@@ -15,8 +15,8 @@
 //! | `ORDAIN_BENCH_ROUNDS` | 1 | runs of each kind |
 //! | `ORDAIN_ORDERER` | built by cargo | the node's binary: compare two in turns, never one after the other |
 //!
-//! Nothing is asserted about time: that is for whoever reads it. "on 2 free cores" is what the processor time of node
-//! and load together would allow if nothing else ran; it moves far less with the machine's load than the rate does.
+//! Nothing is asserted about time: that is for whoever reads it. The ceiling is what the processor time of node and
+//! load together would allow if no core ever waited; it moves less with the load of the machine than the rate does.
 
 use std::str::FromStr;
 use std::sync::Arc;
@@ -161,7 +161,7 @@ impl Run {
         let micros = |time: Duration| micros_each(time, report.delivered);
         let (node_micros, load_micros) = (micros(node.total()), micros(load.total()));
         println!(
-            "  {:.0} envelopes/s at load average {}; {:.0} on {CORES} free cores, {:.0} without the load",
+            "  {:.0} envelopes/s at load average {}; ceiling of {CORES} free cores {:.0}, {:.0} without the load",
             report.throughput,
             cpu::load_average(),
             CORES * 1e6 / (node_micros + load_micros),
