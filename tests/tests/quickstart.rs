@@ -16,6 +16,9 @@ const STEP_TIME_MAX: Duration = Duration::from_secs(120);
 /// How often a condition is looked at.
 const LOOK_INTERVAL: Duration = Duration::from_millis(10);
 
+/// What the commands it prints order and read back.
+const HELLO_IN_BASE64: &str = "\"aGVsbG8=\"";
+
 fn quickstart(folder: &Path, arguments: &[&str]) -> Command {
     // So that the commands it prints name the binary and not cargo.
     binaries::ordain();
@@ -76,7 +79,8 @@ impl Running {
                 }
                 Err(RecvTimeoutError::Timeout) => panic!("no {text:?} in time:\n{}", self.stdout),
                 Err(RecvTimeoutError::Disconnected) => {
-                    panic!("no {text:?}:\n{}\n{}", self.stdout, self.stderr())
+                    let stderr = self.stderr();
+                    panic!("no {text:?}:\n{}\n{stderr}", self.stdout)
                 }
             }
         }
@@ -210,6 +214,7 @@ fn the_commands_it_prints_work_until_ctrl_c() {
     let is_command = |line: &&str| line.starts_with("  ") && !line.starts_with("  #");
     let commands: Vec<_> = next.lines().filter(is_command).collect();
     assert!(commands.len() >= 4, "{commands:?}");
+    let mut outputs = String::new();
     for command in commands {
         let mut shell = Command::new("sh");
         let output = shell
@@ -217,8 +222,11 @@ fn the_commands_it_prints_work_until_ctrl_c() {
             .current_dir(folder.path())
             .output()
             .expect("a shell");
-        assert!(output.status.success(), "{command}\n{}", text_of(&output));
+        let text = text_of(&output);
+        assert!(output.status.success(), "{command}\n{text}");
+        outputs.push_str(&text);
     }
+    assert!(outputs.contains(HELLO_IN_BASE64), "{outputs}");
     run.signal(Signal::INT);
     assert_eq!(run.wait_for_end().code(), Some(0));
     wait_until_nobody_listens(&address);

@@ -22,9 +22,9 @@ use super::layout::Layout;
 const PAYLOAD_BYTES: usize = 1024;
 /// Broadcast streams, each on a connection of its own.
 const STREAMS: usize = 2;
-/// Unanswered envelopes of one stream. All streams together keep four blocks of 500 in the making: since an answer
-/// comes with the durable block, fewer would leave the node waiting.
-const IN_FLIGHT_MAX: usize = 1000;
+/// Unanswered envelopes of one stream. An answer comes with the durable block, so all streams together keep a little
+/// more than two blocks of 500 in the making: with less the node waits for us, with more envelopes wait in line.
+const IN_FLIGHT_MAX: usize = 600;
 /// How long to wait for another block while acknowledged envelopes are missing.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// HTTP status of a channel that the node does not have.

@@ -36,6 +36,9 @@ pub use node::stop_with_parent;
 /// Most envelopes of one run: they are signed beforehand and kept in memory, about 1.4 KiB each.
 const COUNT_MAX: i64 = 500_000;
 
+/// The folder where none is named.
+const FOLDER: &str = "ordain-quickstart";
+
 const TEACHING: &str = "\
 What it does: makes identities, a genesis block and settings in a folder, starts a node as a process of its
 own, joins the channel `quickstart`, orders signed envelopes, verifies every block that comes back, says how
@@ -58,7 +61,7 @@ To begin anew, remove the folder. Its keys are for trying things out only.";
 #[command(after_help = TEACHING)]
 pub struct Arguments {
     /// Folder for everything: made on the first run, resumed on later ones
-    #[arg(long, value_name = "FOLDER", default_value = "ordain-quickstart")]
+    #[arg(long, value_name = "FOLDER", default_value = FOLDER)]
     dir: PathBuf,
     /// How many envelopes of 1 KiB to order; 0 for none
     #[arg(

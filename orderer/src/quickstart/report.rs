@@ -3,13 +3,14 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use client::load::LoadReport;
+use client::load::{Latency, LoadReport};
 use indicatif::HumanCount;
 
-use super::Arguments;
+use super::error::QuickstartError;
 use super::layout::{CHANNEL, Layout, Moved, NodeFiles};
 use super::ports::address;
 use super::run::Nodes;
+use super::{Arguments, FOLDER};
 
 /// Said when everything is done and the nodes go on.
 pub(super) const SERVING: &str = "\nServing until Ctrl-C.";
@@ -28,7 +29,9 @@ pub(super) fn folder(layout: &Layout) -> String {
 
 /// A port that was taken.
 pub(super) fn moved(Moved { from, to }: Moved) -> String {
-    format!("port      {from} is in use by another program; took {to} in its place, in all files")
+    format!(
+        "port      {from} is in use by another program; took {to} in its place (orderer.yaml and connection.json say so)"
+    )
 }
 
 /// The nodes that serve.
@@ -49,9 +52,13 @@ pub(super) fn channel(joined: bool, height: u64) -> String {
     let how = if joined {
         "joined".to_owned()
     } else {
-        format!("{} blocks, all verified", HumanCount(height))
+        format!("{}, verified", blocks(height))
     };
     format!("channel   {CHANNEL} ({how})")
+}
+
+fn blocks(count: u64) -> String {
+    format!("{} block{}", HumanCount(count), if count == 1 { "" } else { "s" })
 }
 
 /// How far a load is.
@@ -61,6 +68,19 @@ pub(super) fn progress(verb: &str, done: u64, all: u64) -> String {
         HumanCount(done),
         HumanCount(all)
     )
+}
+
+/// What went wrong, with the log that says more, and what to do about it.
+pub(super) fn failure(error: &QuickstartError) -> String {
+    let mut parts = vec![format!("\norderer quickstart: {error}\n")];
+    if let Some(log) = error.log() {
+        let lines: String = log.lines.iter().flat_map(|line| ["  ", line, "\n"]).collect();
+        parts.push(format!("The end of {}:\n{lines}", log.file.display()));
+    }
+    if let Some(advice) = error.advice() {
+        parts.push(format!("What next: {advice}.\n"));
+    }
+    parts.join("\n")
 }
 
 /// What came of it all, and what to do with it.
@@ -98,44 +118,30 @@ impl Summary {
             ordain: program("ordain"),
             serve: arguments.exit.then(|| {
                 let folder = shell_word(layout.folder());
-                format!("{} quickstart --dir {folder} --count 0", program("orderer"))
+                let orderer = program("orderer");
+                if folder == FOLDER {
+                    format!("{orderer} quickstart --count 0")
+                } else {
+                    format!("{orderer} quickstart --count 0 --dir {folder}")
+                }
             }),
         }
     }
 
     fn result(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Some(load) = &self.load else {
-            return writeln!(
-                f,
-                "\nNo load was asked for. The chain has {} blocks.",
-                HumanCount(self.height)
-            );
-        };
-        writeln!(
-            f,
-            "\nAll {} acknowledged envelopes came back exactly once, in {} blocks. Each block's hashes, its link to\n\
-             the one before, and its signature were verified.\n",
-            HumanCount(load.acknowledged),
-            HumanCount(load.blocks)
-        )?;
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "a rate, for people"
-        )]
-        let rate = load.throughput.round() as u64;
-        writeln!(
-            f,
-            "  throughput    {} envelopes/s of {} bytes",
-            HumanCount(rate),
-            load.payload_bytes
-        )?;
-        writeln!(
-            f,
-            "  latency       p50 {:.1} ms, p99 {:.1} ms, from sending an envelope to having its block, at full load",
-            load.delivery.p50_ms, load.delivery.p99_ms
-        )?;
-        writeln!(f, "  chain         {} blocks", HumanCount(self.height))
+        match &self.load {
+            None => writeln!(f, "\nNo load was asked for.\n")?,
+            Some(load) => {
+                let (envelopes, blocks) = (HumanCount(load.acknowledged), blocks(load.blocks));
+                writeln!(
+                    f,
+                    "\nAll {envelopes} acknowledged envelopes came back exactly once, in {blocks}. Each block's \
+                     hashes, its\nlink to the one before, and its signature were verified.\n"
+                )?;
+                measured(load, f)?;
+            }
+        }
+        writeln!(f, "  chain         {}", blocks(self.height))
     }
 
     fn places(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -171,7 +177,7 @@ impl Summary {
             f,
             "
   # order something of your own, and read it back
-  echo hello | {ordain} broadcast -c {file}
+  echo hello | {ordain} broadcast -c {file} --acknowledge committed
   {ordain} deliver -c {file} --from newest
 
   # ask the node about the channel
@@ -181,6 +187,18 @@ impl Summary {
   {ordain} bench -c {file} -n 20000"
         )
     }
+}
+
+fn measured(load: &LoadReport, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let rate = format!("{:.0}", load.throughput).parse().unwrap_or_default();
+    let (rate, bytes) = (HumanCount(rate), load.payload_bytes);
+    writeln!(f, "  throughput    {rate} envelopes/s of {bytes} bytes")?;
+    let Latency { p50_ms, p99_ms, .. } = load.delivery;
+    writeln!(
+        f,
+        "  latency       p50 {p50_ms:.1} ms, p99 {p99_ms:.1} ms, from sending an envelope to having its block, at \
+         full load"
+    )
 }
 
 impl fmt::Display for Summary {
@@ -236,8 +254,7 @@ fn shell_word(path: &Path) -> String {
 
 #[cfg(test)]
 mod tests {
-    use client::load::Latency;
-
+    use super::super::node::{LogEnd, NodeError};
     use super::*;
 
     fn summary(load: Option<LoadReport>) -> String {
@@ -261,6 +278,7 @@ mod tests {
     fn load() -> LoadReport {
         LoadReport {
             ok: true,
+            key: "Ed25519",
             acknowledge: "committed",
             payload_bytes: 1024,
             streams: 2,
@@ -296,7 +314,7 @@ mod tests {
             "1,011 blocks",
             "127.0.0.1:1 (gRPC over TLS)",
             "127.0.0.1:2 (REST over mutual TLS)",
-            "echo hello | ordain broadcast -c 'my network/connection.json'\n",
+            "echo hello | ordain broadcast -c 'my network/connection.json' --acknowledge committed\n",
         ] {
             assert!(text.contains(part), "{part} is not in:\n{text}");
         }
@@ -308,6 +326,22 @@ mod tests {
         let text = summary(None);
         assert!(text.contains("No load was asked for"), "{text}");
         assert!(!text.contains("throughput"), "{text}");
+    }
+
+    #[test]
+    fn a_dead_node_is_told_with_its_log_and_what_to_do() {
+        let log = LogEnd {
+            file: "d/orderer.log".into(),
+            lines: vec!["one".into(), "two".into()],
+        };
+        let error = NodeError::Died {
+            name: "orderer1".into(),
+            how: "exit status: 2".into(),
+            log,
+        };
+        let text = failure(&error.into());
+        let begin = "\norderer quickstart: orderer1 died: exit status: 2\n\nThe end of d/orderer.log:\n  one\n  two\n\nWhat next: ";
+        assert!(text.starts_with(begin), "{text}");
     }
 
     #[test]

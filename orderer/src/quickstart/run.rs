@@ -52,12 +52,7 @@ async fn present(
     nodes: &mut Nodes,
     signals: &mut Signals,
 ) -> Result<(), QuickstartError> {
-    let work = order(
-        arguments.count,
-        layout,
-        nodes.ready(),
-        report::nodes(layout, nodes),
-    );
+    let work = order(arguments, layout, nodes.ready(), report::nodes(layout, nodes));
     let summary = watched(work, nodes, signals).await?;
     screen::print(&summary.to_string());
     if arguments.exit {

@@ -28,18 +28,7 @@ pub(super) fn print(text: &str) {
 
 /// Prints what went wrong and what to do about it.
 pub(super) fn print_error(error: &QuickstartError) {
-    let mut text = format!("\norderer quickstart: {error}\n");
-    if let Some(log) = error.log() {
-        text.push_str(&format!("\nThe end of {}:\n", log.file.display()));
-        for line in &log.lines {
-            text.push_str(&format!("  {line}\n"));
-        }
-        text.push('\n');
-    }
-    if let Some(advice) = error.advice() {
-        text.push_str(&format!("What next: {advice}.\n"));
-    }
-    let _ = std::io::stderr().write_all(text.as_bytes());
+    let _ = std::io::stderr().write_all(report::failure(error).as_bytes());
 }
 
 /// A load that is being shown. Dropping it takes the bar away.
@@ -117,22 +106,28 @@ impl View {
                 _ = ticks.tick() => self.draw(),
             }
         }
-        print(&self.line());
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+        self.print_line();
     }
 
     fn draw(&self) {
-        let Some(bar) = &self.bar else {
-            print(&self.line());
-            return;
-        };
         let (verb, done) = self.state();
-        bar.set_message(verb);
-        bar.set_position(done);
+        match &self.bar {
+            Some(bar) => {
+                bar.set_message(verb);
+                bar.set_position(done);
+            }
+            // The last line has a place of its own.
+            None if done < self.count => self.print_line(),
+            None => {}
+        }
     }
 
-    fn line(&self) -> String {
+    fn print_line(&self) {
         let (verb, done) = self.state();
-        report::progress(verb, done, self.count)
+        print(&report::progress(verb, done, self.count));
     }
 
     fn state(&self) -> (&'static str, u64) {
