@@ -6,6 +6,7 @@
 //! | [`oracle`] | what clients were told, against what the blocks contain |
 //! | `tests/conformance` | the vectors of `tests/vectors`, run through the code paths of the node |
 //! | `tests/edges.rs` | the crate edges of `docs/architecture.md` against `cargo metadata` |
+//! | `tests/drain.rs` | a node told to end orders what it accepted |
 //! | `tests/kill.rs` | a node killed in the middle of load, again and again |
 //! | `benches/throughput.rs` | a real node under load: envelopes a second, and who used the cores |
 //! | `benches/stages.rs` | what each stage of an envelope's path costs, beside the budget |

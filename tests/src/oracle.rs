@@ -45,7 +45,7 @@ impl Oracle {
         );
     }
 
-    /// The node answered an envelope with SUCCESS at level `committed`.
+    /// The node answered an envelope with SUCCESS, and so promised that it will be in a block.
     pub fn acknowledged(&self, envelope: &Bytes) {
         self.noted().acknowledged.insert(envelope.clone());
     }

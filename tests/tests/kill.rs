@@ -8,6 +8,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use client::broadcast::{Acknowledge, BroadcastError};
 use tests::fixture::clients::{Load, LoadSpec, read_chain, until};
 use tests::fixture::network::{Network, NetworkSpec};
 use tests::oracle::Oracle;
@@ -19,6 +20,7 @@ const KILLS: u64 = 24;
 const LOAD: LoadSpec = LoadSpec {
     streams: 3,
     in_flight_max: 100,
+    acknowledge: Acknowledge::Committed,
 };
 
 /// What must have come between a start and the kill after it.
@@ -63,7 +65,11 @@ async fn kill_under_load(network: &mut Network, oracle: &Arc<Oracle>, kill: u64,
     tokio::time::sleep(pause_before(kill)).await;
     let sent = oracle.counts().sent;
     network.node.kill();
-    load.finish().await;
+    let ends = load.finish().await;
+    let refused = ends
+        .iter()
+        .find(|end| matches!(end, BroadcastError::Refused { .. }));
+    assert!(refused.is_none(), "the node refused a good envelope: {refused:?}");
     // Each stream may hold one envelope that waited for its turn and was not sent.
     let in_flight = oracle.unanswered(before.sent..sent).saturating_sub(LOAD.streams);
     assert!(
