@@ -278,7 +278,7 @@ mod tests {
     fn load() -> LoadReport {
         LoadReport {
             ok: true,
-            key: "Ed25519",
+            key: "Ed25519".into(),
             acknowledge: "committed",
             payload_bytes: 1024,
             streams: 2,
