@@ -6,14 +6,14 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`layout`] | what lies in the folder: identities, genesis block, settings, connection file |
-//! | [`settings`] | a node's `orderer.yaml`: written, and its ports read and changed |
-//! | [`ports`] | free loopback ports |
-//! | [`node`] | the node as a process that never outlives this one |
-//! | [`channel`] | joining the channel, verifying what it holds, the load |
-//! | [`run`] | the flow of it all |
-//! | [`report`], [`screen`] | the texts, and how they come to the terminal |
-//! | [`error`] | what can go wrong, and what to do then |
+//! | `layout` | what lies in the folder: identities, genesis block, settings, connection file |
+//! | `settings` | a node's `orderer.yaml`: written, and its ports read and changed |
+//! | `ports` | free loopback ports |
+//! | `node` | the node as a process that never outlives this one |
+//! | `channel` | joining the channel, verifying what it holds, the load |
+//! | `run` | the flow of it all |
+//! | `report`, `screen` | the texts, and how they come to the terminal |
+//! | `error` | what can go wrong, and what to do then |
 //!
 //! Not here: how identities, genesis blocks and a load are made. That is the client's library, used as anybody
 //! could use it: the node gets no special treatment.
