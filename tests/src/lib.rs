@@ -8,6 +8,7 @@
 //! | `tests/edges.rs` | the crate edges of `docs/architecture.md` against `cargo metadata` |
 //! | `tests/drain.rs` | a node told to end orders what it accepted |
 //! | `tests/kill.rs` | a node killed in the middle of load, again and again |
+//! | `tests/quickstart.rs` | the main job from an empty folder, resumed, and with a node that dies |
 //! | `benches/throughput.rs` | a real node under load: envelopes a second, and who used the cores |
 //! | `benches/stages.rs` | what each stage of an envelope's path costs, beside the budget |
 //!

@@ -49,7 +49,7 @@ Examples:
   orderer quickstart --exit                check that everything works, then stop: exit status 0 or 1
   orderer quickstart --count 100000        a longer load
   orderer quickstart --count 0             no load, just the node
-  orderer quickstart --dir /tmp/network    keep everything somewhere else
+  orderer quickstart --dir my-network      keep everything somewhere else
 
 Exit status: 0 after Ctrl-C while serving, or with --exit if every acknowledged envelope came back exactly once
 in a verified block; 1 if anything failed; 130 when interrupted before the load was over.
