@@ -13,8 +13,12 @@ use tests::fixture::clients::{Load, LoadSpec, read_chain, until};
 use tests::fixture::network::{Network, NetworkSpec};
 use tests::oracle::Oracle;
 
-/// How often the node is killed.
+/// How many kills have to fall while a block's worth of envelopes is in flight.
 const KILLS: u64 = 24;
+
+/// How often the node is killed at most. On a busy machine the process may get to answer all it was sent between
+/// the count and the signal; such a kill tests less and is not counted.
+const KILLS_MAX: u64 = 4 * KILLS;
 
 /// Several streams, so that a block holds envelopes of more than one.
 const LOAD: LoadSpec = LoadSpec {
@@ -38,10 +42,19 @@ fn a_node_killed_in_the_middle_of_load_loses_nothing_that_clients_were_told() {
     let oracle = Arc::new(Oracle::default());
     network.node.start();
     runtime.block_on(network.join());
-    for kill in 0..KILLS {
-        runtime.block_on(kill_under_load(&mut network, &oracle, kill, block_size));
+    let mut counted = 0;
+    for kill in 0..KILLS_MAX {
+        let in_flight = runtime.block_on(kill_under_load(&mut network, &oracle, kill));
         network.node.start();
+        counted += u64::from(in_flight >= block_size);
+        if counted == KILLS {
+            break;
+        }
     }
+    assert_eq!(
+        counted, KILLS,
+        "of {KILLS_MAX} kills only these fell while {block_size} envelopes were in flight"
+    );
     let chain = runtime.block_on(read_chain(&network));
     assert_eq!(
         oracle.judge(&chain),
@@ -49,11 +62,16 @@ fn a_node_killed_in_the_middle_of_load_loses_nothing_that_clients_were_told() {
         "{:?}",
         oracle.counts()
     );
-    println!("{KILLS} kills, {} blocks, {:?}", chain.len(), oracle.counts());
+    println!(
+        "{counted} kills with a block in flight, {} blocks, {:?}",
+        chain.len(),
+        oracle.counts()
+    );
 }
 
-/// Loads the running node and kills it; returns when every client has noticed.
-async fn kill_under_load(network: &mut Network, oracle: &Arc<Oracle>, kill: u64, block_size: usize) {
+/// Loads the running node and kills it; returns when every client has noticed, with how many envelopes the node
+/// had been sent and never answered.
+async fn kill_under_load(network: &mut Network, oracle: &Arc<Oracle>, kill: u64) -> usize {
     let before = oracle.counts();
     let load = Load::start(network, oracle, LOAD).await;
     until("acknowledgements and blocks under load", PATIENCE, || {
@@ -71,11 +89,7 @@ async fn kill_under_load(network: &mut Network, oracle: &Arc<Oracle>, kill: u64,
         .find(|end| matches!(end, BroadcastError::Refused { .. }));
     assert!(refused.is_none(), "the node refused a good envelope: {refused:?}");
     // Each stream may hold one envelope that waited for its turn and was not sent.
-    let in_flight = oracle.unanswered(before.sent..sent).saturating_sub(LOAD.streams);
-    assert!(
-        in_flight >= block_size,
-        "only {in_flight} envelopes were in flight at kill {kill}"
-    );
+    oracle.unanswered(before.sent..sent).saturating_sub(LOAD.streams)
 }
 
 /// Kills fall at different places between two blocks: 0 to 10 ms later, in steps that do not repeat soon.
