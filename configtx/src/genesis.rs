@@ -35,7 +35,8 @@ use protos::wire::protos::AnchorPeer;
 use crate::duration::{DurationError, GoDuration};
 
 pub use defaults::{BATCH_TIMEOUT, batch_size, bft_options, raft_options};
-pub use groups::{application_org_group, channel_group, orderer_org_group};
+pub use groups::{application_org_group, channel_group, check_raft_options, orderer_org_group};
+pub(crate) use policies::role_principal;
 pub use policies::{any_of_roles, implicit, signature};
 
 /// Bytes of the nonce in a genesis block's header.
@@ -136,19 +137,30 @@ pub enum GenesisError {
     /// A required policy is missing.
     #[error("{group}: no {policy} policy defined")]
     PolicyMissing {
-        /// Path of the group.
+        /// Path of the group, such as `/Channel/Orderer/Org1`; of an organisation by itself its name.
         group: String,
         /// Name of the policy.
         policy: &'static str,
     },
     /// Neither application nor consortiums.
-    #[error("profile has no Application section")]
+    #[error("the profile has no Application section")]
     NoApplication,
     /// Channel-wide addresses with capability `V3_0`.
-    #[error("global orderer addresses are not allowed with V3_0 capability, use org specific endpoints only")]
-    GlobalAddresses,
+    #[error(
+        "/Channel/OrdererAddresses: channel capability V3_0 allows no addresses for the whole channel \
+         ({addresses}): give each orderer organisation endpoints"
+    )]
+    GlobalAddresses {
+        /// Those given.
+        addresses: String,
+    },
+    /// BFT without capability `V3_0`.
+    #[error("/Channel/Orderer/ConsensusType: BFT needs channel capability V3_0")]
+    BftWithoutV3,
     /// An orderer organisation without endpoint with capability `V3_0`.
-    #[error("orderer endpoints of organization {org} are missing, V3_0 capability requires them")]
+    #[error(
+        "/Channel/Orderer/{org}: organisation {org} has no orderer endpoints, channel capability V3_0 requires them"
+    )]
     EndpointsMissing {
         /// Name of the organisation.
         org: String,

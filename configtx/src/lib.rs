@@ -13,6 +13,7 @@
 //! | [`genesis`] | profile -> genesis block |
 //! | [`identity`] | keys, certificates, MSPs: who signed, and is that identity valid |
 //! | [`policy`] | policies by path, evaluated over signatures |
+//! | [`policy_rule`] | policies as operators write them |
 //! | [`keys`] | names with a fixed meaning |
 //! | [`config_block`] | the config out of a config block |
 //! | [`duration`] | durations as the config writes them |
@@ -37,6 +38,7 @@ pub mod keys;
 pub mod orderer_config;
 pub mod organization;
 pub mod policy;
+pub mod policy_rule;
 mod structure;
 pub mod tree;
 

@@ -18,7 +18,7 @@ use crate::capability::encode_capabilities;
 use crate::consensus_metadata::{BFT, ETCDRAFT, SOLO};
 use crate::duration::GoDuration;
 use crate::encode::map_entry;
-use crate::{bft, keys, tree};
+use crate::{bft, keys};
 
 const ORDERER_ADMINS: &str = "/Channel/Orderer/Admins";
 const REQUIRED_POLICIES: [&str; 3] = [keys::READERS, keys::WRITERS, keys::ADMINS];
@@ -33,9 +33,14 @@ pub fn channel_group(profile: &Profile) -> Result<ConfigGroup, GenesisError> {
         .as_ref()
         .is_some_and(|names| names.contains("V3_0"));
     if v3 && !profile.orderer.addresses.is_empty() {
-        return Err(GenesisError::GlobalAddresses);
+        return Err(GenesisError::GlobalAddresses {
+            addresses: profile.orderer.addresses.join(", "),
+        });
     }
-    let mut channel = new_group(tree::ROOT, &profile.policies, &REQUIRED_POLICIES)?;
+    if !v3 && matches!(profile.orderer.consensus, Consensus::Bft { .. }) {
+        return Err(GenesisError::BftWithoutV3);
+    }
+    let mut channel = new_group("/Channel", &profile.policies, &REQUIRED_POLICIES)?;
     put_channel_values(&mut channel, profile);
     channel
         .groups
@@ -51,7 +56,7 @@ pub fn channel_group(profile: &Profile) -> Result<ConfigGroup, GenesisError> {
         for (name, organizations) in consortiums {
             group
                 .groups
-                .insert(name.clone(), consortium_group(organizations)?);
+                .insert(name.clone(), consortium_group(name, organizations)?);
         }
         channel.groups.insert(keys::CONSORTIUMS.into(), group);
     }
@@ -83,7 +88,7 @@ fn put_channel_values(channel: &mut ConfigGroup, profile: &Profile) {
 
 fn orderer_group(orderer: &OrdererProfile, v3: bool) -> Result<ConfigGroup, GenesisError> {
     let required = [&REQUIRED_POLICIES[..], &[keys::BLOCK_VALIDATION]].concat();
-    let mut group = new_group(keys::ORDERER, &orderer.policies, &required)?;
+    let mut group = new_group("/Channel/Orderer", &orderer.policies, &required)?;
     put_consensus(&mut group, &orderer.consensus)?;
     put(
         &mut group,
@@ -110,7 +115,10 @@ fn orderer_group(orderer: &OrdererProfile, v3: bool) -> Result<ConfigGroup, Gene
                 org: org.name.clone(),
             });
         }
-        group.groups.insert(org.name.clone(), orderer_org_group(org)?);
+        let path = format!("/Channel/Orderer/{}", org.name);
+        group
+            .groups
+            .insert(org.name.clone(), orderer_org_group_at(&path, org)?);
     }
     Ok(group)
 }
@@ -153,6 +161,15 @@ fn check_raft(metadata: &etcdraft::ConfigMetadata) -> Result<etcdraft::ConfigMet
         check_fields(&member.host, member.port, &fields)?;
     }
     let options = defaults::raft_options(metadata.options.as_ref().unwrap_or(&etcdraft::Options::default()));
+    check_raft_options(&options)?;
+    Ok(etcdraft::ConfigMetadata {
+        consenters: metadata.consenters.clone(),
+        options: Some(options),
+    })
+}
+
+/// Checks [completed](defaults::raft_options) raft options against each other.
+pub fn check_raft_options(options: &etcdraft::Options) -> Result<(), GenesisError> {
     let interval: Result<GoDuration, _> = options.tick_interval.parse();
     interval.map_err(GenesisError::TickInterval)?;
     if options.election_tick <= options.heartbeat_tick {
@@ -161,10 +178,7 @@ fn check_raft(metadata: &etcdraft::ConfigMetadata) -> Result<etcdraft::ConfigMet
             heartbeat: options.heartbeat_tick,
         });
     }
-    Ok(etcdraft::ConfigMetadata {
-        consenters: metadata.consenters.clone(),
-        options: Some(options),
-    })
+    Ok(())
 }
 
 fn check_bft(consenters: &[Consenter]) -> Result<(), GenesisError> {
@@ -197,7 +211,7 @@ fn check_fields(host: &str, port: u32, fields: &[(&'static str, bool)]) -> Resul
 }
 
 fn application_group(application: &ApplicationProfile) -> Result<ConfigGroup, GenesisError> {
-    let mut group = new_group(keys::APPLICATION, &application.policies, &REQUIRED_POLICIES)?;
+    let mut group = new_group("/Channel/Application", &application.policies, &REQUIRED_POLICIES)?;
     put_capabilities(&mut group, &application.capabilities);
     if !application.acls.is_empty() {
         let mut acls = Vec::new();
@@ -210,12 +224,15 @@ fn application_group(application: &ApplicationProfile) -> Result<ConfigGroup, Ge
         put_bytes(&mut group, keys::ACLS, acls.into(), keys::ADMINS);
     }
     for org in &application.organizations {
-        group.groups.insert(org.name.clone(), application_org_group(org)?);
+        let path = format!("/Channel/Application/{}", org.name);
+        group
+            .groups
+            .insert(org.name.clone(), application_org_group_at(&path, org)?);
     }
     Ok(group)
 }
 
-fn consortium_group(organizations: &[Organization]) -> Result<ConfigGroup, GenesisError> {
+fn consortium_group(name: &str, organizations: &[Organization]) -> Result<ConfigGroup, GenesisError> {
     let mut group = under_orderer_admins();
     let creation = policies::implicit(Rule::Any, keys::ADMINS);
     let creation = creation.encode_to_vec().into();
@@ -226,14 +243,19 @@ fn consortium_group(organizations: &[Organization]) -> Result<ConfigGroup, Genes
         ORDERER_ADMINS,
     );
     for org in organizations {
-        group.groups.insert(org.name.clone(), org_group(org)?);
+        let path = format!("/Channel/Consortiums/{name}/{}", org.name);
+        group.groups.insert(org.name.clone(), org_group(&path, org)?);
     }
     Ok(group)
 }
 
 /// The group of an organisation below `Orderer`: its MSP and endpoints.
 pub fn orderer_org_group(org: &Organization) -> Result<ConfigGroup, GenesisError> {
-    let mut group = org_group(org)?;
+    orderer_org_group_at(&org.name, org)
+}
+
+fn orderer_org_group_at(path: &str, org: &Organization) -> Result<ConfigGroup, GenesisError> {
+    let mut group = org_group(path, org)?;
     if !org.endpoints.is_empty() {
         let endpoints = OrdererAddresses {
             addresses: org.endpoints.clone(),
@@ -245,7 +267,11 @@ pub fn orderer_org_group(org: &Organization) -> Result<ConfigGroup, GenesisError
 
 /// The group of an organisation below `Application`: its MSP and anchor peers.
 pub fn application_org_group(org: &Organization) -> Result<ConfigGroup, GenesisError> {
-    let mut group = org_group(org)?;
+    application_org_group_at(&org.name, org)
+}
+
+fn application_org_group_at(path: &str, org: &Organization) -> Result<ConfigGroup, GenesisError> {
+    let mut group = org_group(path, org)?;
     if !org.anchor_peers.is_empty() {
         let peers = AnchorPeers {
             anchor_peers: org.anchor_peers.clone(),
@@ -255,17 +281,17 @@ pub fn application_org_group(org: &Organization) -> Result<ConfigGroup, GenesisE
     Ok(group)
 }
 
-fn org_group(org: &Organization) -> Result<ConfigGroup, GenesisError> {
-    let mut group = new_group(&org.name, &org.policies, &REQUIRED_POLICIES)?;
+fn org_group(path: &str, org: &Organization) -> Result<ConfigGroup, GenesisError> {
+    let mut group = new_group(path, &org.policies, &REQUIRED_POLICIES)?;
     put(&mut group, keys::MSP, &org.msp);
     Ok(group)
 }
 
 /// A group with its policies. Like every element made here it answers to `Admins`, unless said otherwise.
-fn new_group(name: &str, given: &Policies, required: &[&'static str]) -> Result<ConfigGroup, GenesisError> {
+fn new_group(path: &str, given: &Policies, required: &[&'static str]) -> Result<ConfigGroup, GenesisError> {
     if let Some(policy) = required.iter().find(|policy| !given.contains_key(**policy)) {
         return Err(GenesisError::PolicyMissing {
-            group: name.to_owned(),
+            group: path.to_owned(),
             policy,
         });
     }

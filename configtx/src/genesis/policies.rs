@@ -44,7 +44,7 @@ pub fn any_of_roles(msp_id: &str, roles: &[MspRoleType]) -> Policy {
         rule: Some(SignaturePolicy {
             r#type: Some(signature_policy::Type::NOutOf(rule)),
         }),
-        identities: roles.iter().map(|role| principal(msp_id, *role)).collect(),
+        identities: roles.iter().map(|role| role_principal(msp_id, *role)).collect(),
     })
 }
 
@@ -59,7 +59,8 @@ pub(super) fn accept_all() -> Policy {
     })
 }
 
-fn principal(msp_id: &str, role: MspRoleType) -> MspPrincipal {
+/// Whoever has `role` in `msp_id`.
+pub(crate) fn role_principal(msp_id: &str, role: MspRoleType) -> MspPrincipal {
     let role = MspRole {
         msp_identifier: msp_id.to_owned(),
         role: role as i32,

@@ -245,14 +245,14 @@ fn bft_replaces_whatever_block_validation_was_given() {
 #[test]
 fn what_a_profile_lacks_is_named() {
     type Change = fn(&mut Profile);
-    let cases: [(Change, &str); 8] = [
+    let cases: [(Change, &str); 9] = [
         (
             |p| drop(p.policies.remove("Admins")),
-            "Channel: no Admins policy defined",
+            "/Channel: no Admins policy defined",
         ),
         (
             |p| drop(p.orderer.policies.remove("BlockValidation")),
-            "Orderer: no BlockValidation policy defined",
+            "/Channel/Orderer: no BlockValidation policy defined",
         ),
         (
             |p| {
@@ -262,16 +262,18 @@ fn what_a_profile_lacks_is_named() {
                         .remove("Writers"),
                 );
             },
-            "Org1: no Writers policy defined",
+            "/Channel/Application/Org1: no Writers policy defined",
         ),
-        (|p| p.application = None, "profile has no Application section"),
+        (|p| p.application = None, "the profile has no Application section"),
         (
             |p| p.orderer.addresses.push("o:1".into()),
-            "global orderer addresses are not allowed with V3_0 capability, use org specific endpoints only",
+            "/Channel/OrdererAddresses: channel capability V3_0 allows no addresses for the whole channel (o:1): \
+             give each orderer organisation endpoints",
         ),
         (
             |p| p.orderer.organizations[0].endpoints.clear(),
-            "orderer endpoints of organization OrdererOrg are missing, V3_0 capability requires them",
+            "/Channel/Orderer/OrdererOrg: organisation OrdererOrg has no orderer endpoints, channel capability \
+             V3_0 requires them",
         ),
         (
             |p| p.orderer.consensus = Consensus::Etcdraft(etcdraft::ConfigMetadata::default()),
@@ -289,6 +291,16 @@ fn what_a_profile_lacks_is_named() {
                 };
             },
             "consenter o1:7050 has no MSP ID",
+        ),
+        (
+            |p| {
+                p.capabilities = None;
+                p.orderer.consensus = Consensus::Bft {
+                    consenters: Vec::new(),
+                    options: None,
+                };
+            },
+            "/Channel/Orderer/ConsensusType: BFT needs channel capability V3_0",
         ),
     ];
     for (change, expected) in cases {
