@@ -18,6 +18,7 @@
 //! | [`deliver`] | fetching and following blocks, resuming after breaks |
 //! | [`load`] | a measured load whose every acknowledged envelope is looked for in the blocks |
 //! | [`verify`] | a chain's links, data hashes and signatures, checked block by block |
+//! | [`yaml`] | YAML files as trees that know their lines |
 //! | [`cli`] | the command line |
 //! | [`participation`] | the admin API: join, list, info, remove |
 //!
@@ -39,6 +40,7 @@ pub mod msp_folder;
 pub mod participation;
 pub mod tls;
 pub mod verify;
+pub mod yaml;
 
 pub use connection::{Address, Connection, Target};
 pub use connection_file::ConnectionFile;
