@@ -1,6 +1,9 @@
-//! What a BFT channel's consenter set implies: the quorum, and the policy a block's signatures must satisfy.
+//! What a BFT channel's consenter set implies: the quorum, and the policy a block's signatures must satisfy; and
+//! its options.
 //!
 //! Source: `docs/spec/rules.md` §2.
+
+mod options;
 
 use prost::Message;
 use protos::wire::common::{
@@ -8,6 +11,8 @@ use protos::wire::common::{
     policy::PolicyType, signature_policy,
 };
 use protos::wire::msp::SerializedIdentity;
+
+pub use options::{BftOptionsError, check_options};
 
 /// How many of `consenters` must sign a block: with `f = (n - 1) / 3` faulty ones, half of `n + f + 1` and
 /// more.

@@ -43,6 +43,7 @@ pub struct Bundle {
     has_consortiums: bool,
     msps: Arc<MspManager>,
     policies: PolicyTree,
+    tree: Tree,
 }
 
 impl Bundle {
@@ -67,8 +68,9 @@ impl Bundle {
             .map_err(|source| BundleError::Structure(source.into()))?;
         let msps = Arc::new(msps);
         let policies = PolicyTree::new(root, &msps)?;
-        Tree::flatten(root)?;
+        let tree = Tree::flatten(root)?;
         Ok(Self {
+            tree,
             msps,
             policies,
             channel_id,
@@ -93,6 +95,11 @@ impl Bundle {
     /// The config it was made from.
     pub fn config(&self) -> &Config {
         &self.config
+    }
+
+    /// The same laid out flat.
+    pub fn tree(&self) -> &Tree {
+        &self.tree
     }
 
     /// Channel-wide settings.

@@ -11,6 +11,7 @@ use protos::wire::etcdraft::{self, ConfigMetadata};
 
 use crate::duration::{DurationError, GoDuration};
 use crate::orderer_config::OrdererConfig;
+use crate::severity::Severity;
 
 /// Consensus type of a single node without consensus.
 pub const SOLO: &str = "solo";
@@ -18,6 +19,9 @@ pub const SOLO: &str = "solo";
 pub const ETCDRAFT: &str = "etcdraft";
 /// Consensus type of BFT channels.
 pub const BFT: &str = "BFT";
+
+/// Length of a raft tick where none is usable: what genesis tools write.
+pub const TICK_INTERVAL_DEFAULT: Duration = Duration::from_millis(500);
 
 /// Who takes part in consensus on a channel.
 #[derive(Clone, Debug, PartialEq)]
@@ -42,7 +46,8 @@ pub struct RaftMetadata {
 /// Timing and limits of a raft channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RaftOptions {
-    /// Length of a tick; above 0.
+    /// Length of a tick; above 0. A negative one, which only a committed config can have, counts as
+    /// [`TICK_INTERVAL_DEFAULT`].
     pub tick_interval: Duration,
     /// Ticks without a leader until a member campaigns; more than [`heartbeat_ticks`](Self::heartbeat_ticks).
     pub election_ticks: u32,
@@ -110,7 +115,7 @@ pub fn consenters_of(orderer: &OrdererConfig) -> Result<Consenters, ConsensusMet
         SOLO if consensus.metadata.is_empty() => Ok(Consenters::Solo),
         SOLO => Err(ConsensusMetadataError::SoloMetadata),
         ETCDRAFT => Ok(Consenters::Raft(
-            RaftMetadata::read(&consensus.metadata)?.consenters,
+            RaftMetadata::read(&consensus.metadata, Severity::Commit)?.consenters,
         )),
         BFT if orderer.consenters.is_empty() => Err(ConsensusMetadataError::NoConsenters),
         BFT => Ok(Consenters::Bft(orderer.consenters.clone())),
@@ -122,10 +127,10 @@ pub fn consenters_of(orderer: &OrdererConfig) -> Result<Consenters, ConsensusMet
 
 impl RaftMetadata {
     /// Decodes and checks a serialized `etcdraft.ConfigMetadata`, certificates aside.
-    pub fn read(metadata: &[u8]) -> Result<Self, ConsensusMetadataError> {
+    pub fn read(metadata: &[u8], severity: Severity) -> Result<Self, ConsensusMetadataError> {
         let decoded = ConfigMetadata::decode(metadata).map_err(ConsensusMetadataError::Decode)?;
         let options = decoded.options.ok_or(ConsensusMetadataError::NoOptions)?;
-        let options = RaftOptions::check(&options)?;
+        let options = RaftOptions::check(&options, severity)?;
         if decoded.consenters.is_empty() {
             return Err(ConsensusMetadataError::NoConsenters);
         }
@@ -138,7 +143,7 @@ impl RaftMetadata {
 
 impl RaftOptions {
     /// Checks each option and their relations.
-    pub fn check(options: &etcdraft::Options) -> Result<Self, ConsensusMetadataError> {
+    pub fn check(options: &etcdraft::Options, severity: Severity) -> Result<Self, ConsensusMetadataError> {
         let not_zero = [
             ("HeartbeatTick", options.heartbeat_tick),
             ("ElectionTick", options.election_tick),
@@ -154,7 +159,7 @@ impl RaftOptions {
             });
         }
         Ok(Self {
-            tick_interval: check_tick_interval(&options.tick_interval)?,
+            tick_interval: check_tick_interval(&options.tick_interval, severity)?,
             election_ticks: options.election_tick,
             heartbeat_ticks: options.heartbeat_tick,
             inflight_blocks_max: options.max_inflight_blocks,
@@ -163,16 +168,17 @@ impl RaftOptions {
     }
 }
 
-/// The rule says "non-zero"; a negative interval would pass it in the reference and stop its ticker with a
-/// panic, so it is refused here as well.
-fn check_tick_interval(text: &str) -> Result<Duration, ConsensusMetadataError> {
+/// The rule says "non-zero". A negative interval passes it in the reference and then stops its ticker with a
+/// panic, so intake refuses it.
+fn check_tick_interval(text: &str, severity: Severity) -> Result<Duration, ConsensusMetadataError> {
     let parsed: GoDuration = text.parse().map_err(ConsensusMetadataError::TickInterval)?;
-    parsed
-        .to_std()
-        .filter(|interval| !interval.is_zero())
-        .ok_or_else(|| ConsensusMetadataError::TickIntervalNotPositive {
+    match (parsed.to_std(), severity) {
+        (Some(interval), _) if !interval.is_zero() => Ok(interval),
+        (None, Severity::Commit) => Ok(TICK_INTERVAL_DEFAULT),
+        _ => Err(ConsensusMetadataError::TickIntervalNotPositive {
             interval: text.to_owned(),
-        })
+        }),
+    }
 }
 
 #[cfg(test)]
@@ -191,7 +197,7 @@ mod tests {
 
     #[test]
     fn usual_options_pass_and_no_snapshot_interval_is_fine() {
-        let checked = RaftOptions::check(&options()).unwrap();
+        let checked = RaftOptions::check(&options(), Severity::Intake).unwrap();
         assert_eq!(checked.tick_interval, Duration::from_millis(500));
         assert_eq!(checked.snapshot_interval_bytes, 0);
     }
@@ -225,19 +231,31 @@ mod tests {
         for (change, expected) in cases {
             let mut changed = options();
             change(&mut changed);
-            assert_eq!(RaftOptions::check(&changed).unwrap_err().to_string(), expected);
+            let found = RaftOptions::check(&changed, Severity::Intake).unwrap_err();
+            assert_eq!(found.to_string(), expected);
         }
     }
 
     #[test]
+    fn a_committed_negative_tick_interval_is_taken_as_the_default() {
+        let mut changed = options();
+        changed.tick_interval = "-1s".into();
+        let taken = RaftOptions::check(&changed, Severity::Commit).unwrap();
+        assert_eq!(taken.tick_interval, TICK_INTERVAL_DEFAULT);
+        changed.tick_interval = "0s".into();
+        assert!(RaftOptions::check(&changed, Severity::Commit).is_err());
+    }
+
+    #[test]
     fn a_raft_channel_needs_options_and_consenters() {
-        assert_eq!(RaftMetadata::read(&[]), Err(ConsensusMetadataError::NoOptions));
+        let read = |metadata: &[u8]| RaftMetadata::read(metadata, Severity::Intake);
+        assert_eq!(read(&[]), Err(ConsensusMetadataError::NoOptions));
         let nobody = ConfigMetadata {
             consenters: vec![],
             options: Some(options()),
         };
         assert_eq!(
-            RaftMetadata::read(&nobody.encode_to_vec()),
+            read(&nobody.encode_to_vec()),
             Err(ConsensusMetadataError::NoConsenters)
         );
     }

@@ -7,7 +7,13 @@
 //! | [`capability`] | which capability switches which behaviour |
 //! | [`consensus_metadata`] | consenters and options out of a consensus type |
 //! | [`tree`] | config groups as a flat map path -> element, and back |
-//! | [`bft`] | quorum and block policy of a BFT channel |
+//! | [`update`] | config updates: delta, versions, policies, the config they lead to |
+//! | [`validator`] | a new config, proposed or found in a committed block |
+//! | [`explain`] | an update in words: what it changes, who must sign, who has |
+//! | [`severity`] | how strictly: intake or commit |
+//! | [`transition`], [`maintenance`] | a new config against the one before it |
+//! | [`encode`] | configs in the reference's bytes |
+//! | [`bft`] | quorum, block policy and options of a BFT channel |
 //! | [`block_verify`] | a block against its predecessor and the config in force |
 //! | [`join`] | may a node join a channel with this block |
 //! | [`genesis`] | profile -> genesis block |
@@ -30,18 +36,27 @@ pub mod channel_config;
 pub mod config_block;
 pub mod consensus_metadata;
 pub mod duration;
-mod encode;
+pub mod encode;
+pub mod explain;
 pub mod genesis;
 pub mod identity;
 pub mod join;
 pub mod keys;
+pub mod maintenance;
 pub mod orderer_config;
 pub mod organization;
 pub mod policy;
 pub mod policy_rule;
+pub mod severity;
 mod structure;
+#[cfg(test)]
+mod testing;
+pub mod transition;
 pub mod tree;
+pub mod update;
+pub mod validator;
 
 pub use bundle::Bundle;
 pub use orderer_config::OrdererConfig;
+pub use severity::Severity;
 pub use structure::StructureError;

@@ -2,6 +2,7 @@
 //! organisations.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -64,6 +65,16 @@ pub struct BatchSize {
     pub absolute_max_bytes: u32,
     /// A block is cut before it grows above this.
     pub preferred_max_bytes: u32,
+}
+
+impl fmt::Display for ConsensusState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Normal => f.write_str("STATE_NORMAL"),
+            Self::Maintenance => f.write_str("STATE_MAINTENANCE"),
+            Self::Other(number) => write!(f, "{number}"),
+        }
+    }
 }
 
 impl OrdererConfig {

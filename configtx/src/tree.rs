@@ -207,6 +207,26 @@ impl Tree {
         self.elements.iter()
     }
 
+    /// The keys of all elements, in the same order.
+    pub fn keys(&self) -> impl Iterator<Item = &Key> {
+        self.elements.keys()
+    }
+
+    /// True when every group from the root down to `key` lists the next one, and the last one lists `key`.
+    pub fn lists(&self, key: &Key) -> bool {
+        let Some((group, name)) = key.path.rsplit_once('/') else {
+            return false;
+        };
+        if group.is_empty() {
+            return key.kind == Kind::Group && name == ROOT && self.get(key).is_some();
+        }
+        let group = Key::group(group);
+        let Some(Content::Group(members)) = self.get(&group).map(|element| &element.content) else {
+            return false;
+        };
+        members.of(key.kind).contains(name) && self.lists(&group)
+    }
+
     /// Builds the nested form from the root down. Elements that no group lists are left out.
     ///
     /// # Errors
@@ -257,6 +277,17 @@ impl Tree {
             mod_policy: element.mod_policy.clone(),
             policy: policy.clone(),
         })
+    }
+}
+
+impl Members {
+    /// The names of one kind.
+    pub fn of(&self, kind: Kind) -> &BTreeSet<String> {
+        match kind {
+            Kind::Group => &self.groups,
+            Kind::Value => &self.values,
+            Kind::Policy => &self.policies,
+        }
     }
 }
 

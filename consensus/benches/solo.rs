@@ -15,7 +15,7 @@ use bytes::Bytes;
 use consensus::solo::SoloConsenter;
 use consensus::solo::core::{Action, Event, SoloCore, TicketId};
 use consensus::{
-    BatchConfig, Chain, Consenter, ConsenterMetadata, ConsenterSupport, Revalidate, RevalidateError,
+    BatchConfig, Chain, Consenter, ConsenterMetadata, ConsenterSupport, Members, Revalidate, RevalidateError,
     Submission, SubmissionKind, WriteError,
 };
 use futures::StreamExt;
@@ -45,7 +45,7 @@ impl Revalidate for Nowhere {
         Ok(())
     }
 
-    fn revalidate_config(&self, envelope: &Envelope) -> Result<Envelope, RevalidateError> {
+    fn revalidate_config(&self, envelope: &Envelope, _: &Members) -> Result<Envelope, RevalidateError> {
         Ok(envelope.clone())
     }
 }

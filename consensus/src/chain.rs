@@ -5,6 +5,7 @@ use futures::future::BoxFuture;
 use protos::{ConfigSeq, ConsenterId, Envelope};
 use tokio::sync::watch;
 
+use crate::consenter::Members;
 use crate::ticket::{Ticket, Tickets};
 
 /// One channel's ordering. Made by a [`Consenter`](crate::Consenter).
@@ -29,6 +30,11 @@ pub trait Chain: Send + Sync {
 
     /// A message of another orderer, already authenticated as `from`.
     fn receive(&self, from: ConsenterId, message: ClusterMessage) -> Result<(), ReceiveError>;
+
+    /// What the chain knows of its members, for judging a config that changes them.
+    fn members(&self) -> Members {
+        Members::default()
+    }
 
     /// How the chain stands now.
     fn status(&self) -> ChainStatus;

@@ -2,11 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use bytes::Bytes;
 use configtx::Bundle;
+use configtx::consensus_metadata::{BFT, ETCDRAFT};
+use protos::ConsenterId;
 
+use crate::bft::{BftMetadataError, BftValidator};
 use crate::chain::Chain;
+use crate::raft::{RaftMetadataError, RaftValidator};
 use crate::solo::{SOLO, SoloConsenter};
 use crate::support::ConsenterSupport;
 
@@ -38,14 +43,43 @@ pub enum HandleChainError {
     },
 }
 
-/// Checks the consenter's part of a config. A table of its own, since a type may be checked before it can run.
+/// Checks the consenter's part of a config that somebody proposes or joins with. A table of its own, since a type
+/// may be checked before it can run. A committed config is never judged by it.
 pub trait MetadataValidator: Send + Sync {
-    /// Checks `new` as it stands, and against `old`, the config before it; none for a genesis or join block. The
-    /// validator is that of the type in `old`, if there is one.
-    fn validate(&self, old: Option<&Bundle>, new: &Bundle) -> Result<(), MetadataError>;
+    /// Checks `change.new` as it stands, and against `change.old`. The validator is that of the type in the old
+    /// config, if there is one. A refusal is a bad request.
+    fn validate(&self, change: &ConfigChange<'_>) -> Result<(), MetadataError>;
+
+    /// Checks what the type asks of a config when it is about to order it, after everything else was found good.
+    /// A refusal is "service unavailable".
+    fn validate_for_ordering(&self, _change: &ConfigChange<'_>) -> Result<(), MetadataError> {
+        Ok(())
+    }
 }
 
-/// What is wrong with the consenter's part of a config. A bad request.
+/// A config to be judged, and what is known of the channel at the time.
+#[derive(Clone, Copy, Debug)]
+pub struct ConfigChange<'a> {
+    /// The config in force; none for a genesis or join block.
+    pub old: Option<&'a Bundle>,
+    /// The config to be judged.
+    pub new: &'a Bundle,
+    /// What the chain knows of its members.
+    pub members: &'a Members,
+    /// For the dates of certificates.
+    pub now: SystemTime,
+}
+
+/// What a chain knows of its members. Empty for types without members, and before a chain knows anything.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Members {
+    /// Their ids, in the order of the consenters in the config in force.
+    pub ids: Vec<ConsenterId>,
+    /// Those that are known to be alive.
+    pub active: Vec<ConsenterId>,
+}
+
+/// What is wrong with the consenter's part of a config.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum MetadataError {
     /// A type that has no settings was given some.
@@ -64,6 +98,12 @@ pub enum MetadataError {
         /// The type asked for.
         new: String,
     },
+    /// What etcdraft says.
+    #[error(transparent)]
+    Raft(#[from] RaftMetadataError),
+    /// What BFT says.
+    #[error(transparent)]
+    Bft(#[from] BftMetadataError),
 }
 
 /// A table of one kind of thing by consensus type.
@@ -98,8 +138,9 @@ pub fn consenters() -> Table<dyn Consenter> {
 
 /// The metadata validators this build has.
 pub fn metadata_validators() -> Table<dyn MetadataValidator> {
-    Table(BTreeMap::from([(
-        SOLO,
-        Arc::new(SoloConsenter) as Arc<dyn MetadataValidator>,
-    )]))
+    Table(BTreeMap::from([
+        (SOLO, Arc::new(SoloConsenter) as Arc<dyn MetadataValidator>),
+        (ETCDRAFT, Arc::new(RaftValidator)),
+        (BFT, Arc::new(BftValidator)),
+    ]))
 }

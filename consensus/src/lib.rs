@@ -14,6 +14,7 @@
 //! | [`support`] | [`ConsenterSupport`], [`Revalidate`]: what the orderer lends to a chain |
 //! | [`consenter`] | [`Consenter`], [`MetadataValidator`], and the tables of both by name |
 //! | [`solo`] | one orderer that orders by itself |
+//! | [`raft`], [`bft`] | what the configs of such channels must be; this build does not run them |
 //!
 //! A consenter is two parts. Its core is a pure function of events: no clock, thread, randomness or `tokio`,
 //! so that simulation runs the same code. Its driver is the tasks that carry out the core's actions in order.
@@ -24,8 +25,10 @@
 //!
 //! Not here: the ledger, signatures, filters and policies. They are the support's.
 
+pub mod bft;
 pub mod chain;
 pub mod consenter;
+pub mod raft;
 pub mod solo;
 pub mod support;
 #[cfg(test)]
@@ -34,7 +37,7 @@ pub mod ticket;
 
 pub use chain::{Chain, ChainFailure, ChainStatus, ClusterMessage, EnqueueError, Phase, ReceiveError};
 pub use chain::{Submission, SubmissionKind};
-pub use consenter::{Consenter, ConsenterMetadata, HandleChainError, MetadataError};
+pub use consenter::{ConfigChange, Consenter, ConsenterMetadata, HandleChainError, Members, MetadataError};
 pub use consenter::{MetadataValidator, NotAvailable, Table, consenters, metadata_validators};
 pub use support::{BatchConfig, ConsenterSupport, Revalidate, RevalidateError, WriteError};
 pub use ticket::{Completion, Outcome, Ticket, TicketError, Tickets};

@@ -7,7 +7,7 @@ use futures::future::BoxFuture;
 use protos::wire::common::Block;
 use protos::{BlockNumber, ChannelId, ConfigSeq, Envelope, Height};
 
-use crate::consenter::ConsenterMetadata;
+use crate::consenter::{ConsenterMetadata, Members};
 
 /// The part of [`ConsenterSupport`] a core may call: checks against the config in force.
 pub trait Revalidate: Send + Sync {
@@ -17,8 +17,8 @@ pub trait Revalidate: Send + Sync {
     /// Runs the filters on a normal envelope again.
     fn revalidate_normal(&self, envelope: &Envelope) -> Result<(), RevalidateError>;
 
-    /// Computes a config envelope anew from the update inside it.
-    fn revalidate_config(&self, envelope: &Envelope) -> Result<Envelope, RevalidateError>;
+    /// Computes a config envelope anew from the update inside it. `members` are those of the chain that asks.
+    fn revalidate_config(&self, envelope: &Envelope, members: &Members) -> Result<Envelope, RevalidateError>;
 }
 
 /// Why an envelope that was valid once is not any more.

@@ -5,12 +5,14 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
+use configtx::Bundle;
 use configtx::identity::SigningIdentity;
 use prost::Message;
 use protos::block;
 use protos::wire::common::{
-    Block, BlockMetadata, ChannelHeader, Config, ConfigEnvelope, Envelope, Header, HeaderType, LastConfig,
-    Metadata, OrdererBlockMetadata, Payload, SignatureHeader,
+    Block, BlockMetadata, ChannelHeader, Config, ConfigEnvelope, ConfigGroup, ConfigSignature, ConfigUpdate,
+    ConfigUpdateEnvelope, ConfigValue, Envelope, Header, HeaderType, LastConfig, Metadata,
+    OrdererBlockMetadata, Payload, SignatureHeader,
 };
 use protos::wire::orderer::{BatchSize, BatchTimeout, ConsensusType, SeekInfo};
 
@@ -53,6 +55,13 @@ pub(crate) fn peer() -> SigningIdentity {
         "Org1MSP",
         "peerOrganizations/org1.vec.test/peers/peer0.org1.vec.test",
     )
+}
+
+/// The administrator of the orderer organisation.
+pub(crate) fn orderer_admin() -> SigningIdentity {
+    let folder = vectors().join("crypto/extra/admin-ord");
+    let read = |file: &str| std::fs::read_to_string(folder.join(file)).unwrap();
+    SigningIdentity::new("OrdererMSP", &read("cert.pem"), &read("key.pem")).unwrap()
 }
 
 /// A client of Org3, which is not in the channels.
@@ -193,6 +202,60 @@ pub(crate) fn message(signer: &SigningIdentity, channel: &str, text: &str) -> By
         channel,
         HeaderType::EndorserTransaction as i32,
         text.as_bytes().to_vec(),
+    )
+}
+
+/// An update that writes one value of the orderer group anew, approved by the orderers' administrator and sent by
+/// `sender`.
+pub(crate) fn orderer_value(
+    current: &Bundle,
+    key: &str,
+    value: &impl Message,
+    sender: &SigningIdentity,
+) -> Bytes {
+    let channel = current.channel_id().as_str();
+    let root = current.config().channel_group.as_ref().unwrap();
+    let orderer = &root.groups["Orderer"];
+    let bare = |group: &ConfigGroup| ConfigGroup {
+        version: group.version,
+        ..ConfigGroup::default()
+    };
+    let mut read_set = bare(root);
+    read_set.groups.insert("Orderer".to_owned(), bare(orderer));
+    let mut write_set = read_set.clone();
+    let old = &orderer.values[key];
+    let new = ConfigValue {
+        version: old.version + 1,
+        value: value.encode_to_vec().into(),
+        mod_policy: old.mod_policy.clone(),
+    };
+    let written = write_set.groups.get_mut("Orderer").unwrap();
+    written.values.insert(key.to_owned(), new);
+    let update = ConfigUpdate {
+        channel_id: channel.to_owned(),
+        read_set: Some(read_set),
+        write_set: Some(write_set),
+        ..ConfigUpdate::default()
+    };
+    let update = Bytes::from(update.encode_to_vec());
+    let admin = orderer_admin();
+    let header = SignatureHeader {
+        creator: admin.serialized().clone(),
+        nonce: Bytes::from_static(b"nonce"),
+    };
+    let header = Bytes::from(header.encode_to_vec());
+    let envelope = ConfigUpdateEnvelope {
+        signatures: vec![ConfigSignature {
+            signature: admin.sign(&[&header[..], &update[..]].concat()).into(),
+            signature_header: header,
+        }],
+        config_update: update,
+    };
+    signed(
+        sender,
+        channel,
+        HeaderType::ConfigUpdate as i32,
+        envelope.encode_to_vec(),
     )
 }
 

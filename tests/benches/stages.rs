@@ -15,7 +15,9 @@ use client::genesis::BatchSpec;
 use configtx::Bundle;
 use configtx::identity::{SignatureCheck, verify_batch, verify_each};
 use consensus::solo::core::{Action, Event, SoloCore, TicketId};
-use consensus::{BatchConfig, ConsenterMetadata, Revalidate, RevalidateError, Submission, SubmissionKind};
+use consensus::{
+    BatchConfig, ConsenterMetadata, Members, Revalidate, RevalidateError, Submission, SubmissionKind,
+};
 use ledger::{BlockStore, LedgerFactory, LedgerOptions};
 use orderer::broadcast::Intake;
 use orderer::deliver::message;
@@ -287,7 +289,7 @@ impl Revalidate for Unchanged {
         Ok(())
     }
 
-    fn revalidate_config(&self, envelope: &Envelope) -> Result<Envelope, RevalidateError> {
+    fn revalidate_config(&self, envelope: &Envelope, _: &Members) -> Result<Envelope, RevalidateError> {
         Ok(envelope.clone())
     }
 }

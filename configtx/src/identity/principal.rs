@@ -1,5 +1,7 @@
 //! Who a policy asks for (`docs/spec/rules.md` §9).
 
+use std::fmt;
+
 use bytes::Bytes;
 use prost::Message as _;
 use protos::wire::common::msp_identity_anonymity::MspIdentityAnonymityType as AnonymityType;
@@ -9,8 +11,8 @@ use protos::wire::common::{
     CombinedPrincipal, MspIdentityAnonymity, MspPrincipal, MspRole, OrganizationUnit,
 };
 
-use super::Identity;
 use super::msp::{MspLevel, NodeRole};
+use super::{Certificate, Identity};
 
 /// Deepest nesting of combined principals; deeper ones are never satisfied. Each level is a message of its
 /// own, so no decoder's limit bounds it, and reading them takes stack.
@@ -80,6 +82,34 @@ impl Principal {
                 has_combinations && members.iter().all(|member| member.is_satisfied_by(identity))
             }
             Kind::Nobody => false,
+        }
+    }
+}
+
+impl fmt::Display for Principal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Kind::Role { msp_id, role } => {
+                write!(f, "{msp_id}.{}", role.as_str_name().to_lowercase())
+            }
+            Kind::Unit(unit) => {
+                let OrganizationUnit {
+                    msp_identifier,
+                    organizational_unit_identifier: name,
+                    ..
+                } = unit;
+                write!(f, "{msp_identifier} with OU {name}")
+            }
+            Kind::Exactly { msp_id, der } => match Certificate::from_der(der) {
+                Ok(certificate) => write!(f, "{msp_id} ({})", certificate.subject()),
+                Err(_) => write!(f, "{msp_id} with a certificate of its own"),
+            },
+            Kind::Anyone => f.write_str("anyone"),
+            Kind::All(members) => {
+                let members: Vec<_> = members.iter().map(Self::to_string).collect();
+                write!(f, "({})", members.join(" and "))
+            }
+            Kind::Nobody => f.write_str("nobody"),
         }
     }
 }

@@ -12,6 +12,7 @@ use crate::identity::Identity;
 pub(super) struct ImplicitMeta {
     /// One for each sub-group that has the policy; the others never hold.
     policies: Vec<Arc<Policy>>,
+    sub_groups: usize,
     threshold: Threshold,
 }
 
@@ -28,6 +29,7 @@ impl ImplicitMeta {
     pub(super) fn new(wire: &ImplicitMetaPolicy, sub_groups: Vec<Option<Arc<Policy>>>) -> Self {
         let threshold = threshold(wire.rule, sub_groups.len());
         Self {
+            sub_groups: sub_groups.len(),
             policies: sub_groups.into_iter().flatten().collect(),
             threshold,
         }
@@ -36,6 +38,24 @@ impl ImplicitMeta {
     /// True when the rule's number means nothing (`docs/spec/rules.md` §9).
     pub(super) fn is_unknown(&self) -> bool {
         self.threshold == Threshold::None
+    }
+
+    /// The policies of that name that the sub-groups have.
+    pub(super) fn policies(&self) -> &[Arc<Policy>] {
+        &self.policies
+    }
+
+    /// How many sub-groups there are.
+    pub(super) fn sub_groups(&self) -> usize {
+        self.sub_groups
+    }
+
+    /// How many policies must hold; none when the rule means nothing.
+    pub(super) fn needed(&self) -> Option<usize> {
+        match self.threshold {
+            Threshold::AtLeast(count) => Some(count),
+            Threshold::None => None,
+        }
     }
 
     pub(super) fn holds(&self, identities: &[Arc<Identity>]) -> bool {

@@ -8,10 +8,12 @@
 //! |---|---|
 //! | `signature` | n-of trees over principals, each identity used once |
 //! | `implicit` | any, all or the majority of the sub-groups' policies |
+//! | `state` | [`PolicyState`]: how far some signers have come, in words |
 //! | `tree` | [`PolicyTree`]: the policies of a configuration by path |
 
 mod implicit;
 mod signature;
+mod state;
 mod tree;
 
 use std::fmt;
@@ -21,6 +23,7 @@ use crate::identity::{Identity, MspManager};
 
 use implicit::ImplicitMeta;
 use signature::SignaturePolicy;
+pub use state::{Asks, PolicyState, SignerName};
 pub use tree::{PolicyFault, PolicyTree, PolicyTreeError};
 
 /// One signature, as it arrives.

@@ -4,6 +4,7 @@
 //! run left to right without stopping early, and a rule that fails gives back what it took
 //! (`docs/spec/rules.md` §9). So the order of signatures and of rules matters.
 
+use std::fmt;
 use std::sync::Arc;
 
 use protos::wire::common::signature_policy::Type;
@@ -49,6 +50,21 @@ impl SignaturePolicy {
         Ok(Self { principals, rule })
     }
 
+    /// Who may be asked for.
+    pub(super) fn principals(&self) -> &[Principal] {
+        &self.principals
+    }
+
+    fn describe(&self, rule: &Rule) -> String {
+        match rule {
+            Rule::SignedBy(index) => self.principals[*index].to_string(),
+            Rule::NOutOf { n, rules } => {
+                let rules: Vec<_> = rules.iter().map(|rule| self.describe(rule)).collect();
+                format!("{n} of [{}]", rules.join(", "))
+            }
+        }
+    }
+
     pub(super) fn holds(&self, identities: &[Arc<Identity>]) -> bool {
         let mut taken = Taken {
             used: vec![false; identities.len()],
@@ -79,6 +95,12 @@ impl SignaturePolicy {
                 holds
             }
         }
+    }
+}
+
+impl fmt::Display for SignaturePolicy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.describe(&self.rule))
     }
 }
 

@@ -16,7 +16,9 @@ use super::writer::Writer;
 use crate::chain::{
     Chain, ChainFailure, ChainStatus, ClusterMessage, EnqueueError, Phase, ReceiveError, Submission,
 };
-use crate::consenter::{Consenter, ConsenterMetadata, HandleChainError, MetadataError, MetadataValidator};
+use crate::consenter::{
+    ConfigChange, Consenter, ConsenterMetadata, HandleChainError, MetadataError, MetadataValidator,
+};
 use crate::support::ConsenterSupport;
 use crate::ticket::Tickets;
 
@@ -42,9 +44,9 @@ impl Consenter for SoloConsenter {
 }
 
 impl MetadataValidator for SoloConsenter {
-    fn validate(&self, old: Option<&Bundle>, new: &Bundle) -> Result<(), MetadataError> {
+    fn validate(&self, change: &ConfigChange<'_>) -> Result<(), MetadataError> {
         let kind = |bundle: &Bundle| bundle.orderer().consensus_type.clone();
-        validate(old.map(kind).as_ref(), &kind(new))
+        validate(change.old.map(kind).as_ref(), &kind(change.new))
     }
 }
 

@@ -20,6 +20,7 @@ use blockcutter::Receiver;
 use protos::{BlockNumber, ConfigSeq, Envelope, Height};
 
 use crate::chain::{Submission, SubmissionKind};
+use crate::consenter::Members;
 use crate::support::{BatchConfig, Revalidate, RevalidateError, WriteError};
 use crate::ticket::{Outcome, TicketError};
 
@@ -246,7 +247,7 @@ impl SoloCore {
         }
         match kind {
             SubmissionKind::Normal => rules.revalidate_normal(&envelope).map(|()| envelope),
-            SubmissionKind::Config => rules.revalidate_config(&envelope),
+            SubmissionKind::Config => rules.revalidate_config(&envelope, &Members::default()),
         }
     }
 

@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
-use configtx::Bundle;
 use configtx::identity::SigningIdentity;
+use configtx::{Bundle, validator};
 use consensus::{ConsenterMetadata, WriteError};
 use crossbeam_channel::{Receiver, Sender};
 use futures::FutureExt as _;
@@ -61,6 +61,8 @@ pub struct Writing {
     pub last_config: BlockNumber,
     /// Replaced when a config block is durable.
     pub rules: Arc<ArcSwap<Rules>>,
+    /// The newest rules, perhaps not durable yet.
+    pub newest: Arc<Rules>,
     /// The node's setting for rules made from a config block.
     pub no_expiration_checks: bool,
     /// Where the writer says that it waits for room.
@@ -188,15 +190,27 @@ impl Writing {
     ) -> Result<(SealedBlock, Option<Arc<Rules>>), WriteError> {
         let number = number_of(&block);
         let rules = if is_config {
-            let bundle = Bundle::from_block(&block).map_err(|error| failed(number, &error))?;
-            self.last_config = number;
+            let bundle = self.next_config(&block)?;
             let rules = Rules::new(Arc::new(bundle), self.no_expiration_checks);
-            Some(Arc::new(rules.map_err(|error| failed(number, &error))?))
+            let rules = Arc::new(rules.map_err(|error| failed(number, &error))?);
+            self.last_config = number;
+            self.newest = Arc::clone(&rules);
+            Some(rules)
         } else {
             None
         };
         let sealed = seal(block, metadata, self.last_config, &self.identity, &rand::random());
         Ok((sealed.map_err(|error| failed(number, &error))?, rules))
+    }
+
+    /// Checks a config block once more, against the config before it. What fails here is a fork or a bug of ours.
+    fn next_config(&self, block: &Block) -> Result<Bundle, WriteError> {
+        let current = self.newest.bundle();
+        validator::validate(current, block).map_err(|error| {
+            let (sequence, config) = (current.sequence().0, self.last_config);
+            let reason = format!("it does not follow config {sequence}, which is in block {config}: {error}");
+            failed(number_of(block), &reason)
+        })
     }
 
     /// Makes blocks durable; waits while the disk is full.

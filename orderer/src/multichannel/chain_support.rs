@@ -5,7 +5,9 @@ use std::time::SystemTime;
 
 use arc_swap::ArcSwap;
 use configtx::identity::SigningIdentity;
-use consensus::{BatchConfig, ConsenterMetadata, ConsenterSupport, Revalidate, RevalidateError, WriteError};
+use consensus::{
+    BatchConfig, ConsenterMetadata, ConsenterSupport, Members, Revalidate, RevalidateError, WriteError,
+};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use ledger::{BlockReader, BlockStore};
@@ -17,12 +19,14 @@ use tokio::sync::watch;
 
 use super::block_writer::{BlockWriter, Writing};
 use super::disk_space::DiskSpace;
-use crate::processor::{self, Rules};
+use crate::processor::{self, ProcessError, Proposer, Rules, Verdict, config_update};
 
 /// One channel's config in force, processor, block writer and ledger.
 #[derive(Debug)]
 pub struct ChainSupport {
     channel: ChannelId,
+    /// In whose name configs are made.
+    identity: Arc<SigningIdentity>,
     rules: Arc<ArcSwap<Rules>>,
     reader: BlockReader,
     heights: watch::Receiver<Height>,
@@ -112,6 +116,7 @@ impl ChainSupport {
             identity: Arc::clone(&node.identity),
             last_config,
             rules: Arc::clone(&rules),
+            newest: rules.load_full(),
             no_expiration_checks: node.no_expiration_checks,
             space: node.space.clone(),
             configs: node.configs.clone(),
@@ -126,6 +131,7 @@ impl ChainSupport {
         });
         let support = Self {
             channel,
+            identity: Arc::clone(&node.identity),
             rules,
             reader,
             heights,
@@ -148,6 +154,23 @@ impl ChainSupport {
     /// The durable height, as it grows.
     pub fn heights(&self) -> watch::Receiver<Height> {
         self.heights.clone()
+    }
+
+    /// Computes a CONFIG envelope anew, against the config in force, from the update that it was made from.
+    fn propose_again(&self, envelope: &Envelope, members: &Members) -> Result<Envelope, ProcessError> {
+        let (update, now) = (config_update::last_update(envelope)?, SystemTime::now());
+        match processor::process(update, |_| Some(self.rules()), now)? {
+            Verdict::Ready(_) => Err(ProcessError::NoLastUpdate),
+            Verdict::Update(update) => {
+                let checked = update.propose(&Proposer {
+                    identity: &self.identity,
+                    nonce: rand::random(),
+                    members,
+                    now,
+                })?;
+                Ok(checked.envelope)
+            }
+        }
     }
 
     fn write(
@@ -215,9 +238,11 @@ impl Revalidate for ChainSupport {
         })
     }
 
-    fn revalidate_config(&self, _envelope: &Envelope) -> Result<Envelope, RevalidateError> {
-        let reason = processor::ProcessError::ConfigUpdatesUnavailable.to_string();
-        Err(RevalidateError { reason })
+    fn revalidate_config(&self, envelope: &Envelope, members: &Members) -> Result<Envelope, RevalidateError> {
+        self.propose_again(envelope, members)
+            .map_err(|error| RevalidateError {
+                reason: error.to_string(),
+            })
     }
 }
 

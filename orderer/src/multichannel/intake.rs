@@ -12,7 +12,7 @@ use protos::ChannelId;
 
 use super::manager::{Channels, Manager};
 use crate::broadcast::{Accepted, Intake, Refusal};
-use crate::processor::{self, Prepared, ProcessError, Rules};
+use crate::processor::{self, Prepared, ProcessError, Proposer, Rules, Verdict};
 
 /// An envelope that lacks only its signature's verification, and its way.
 struct Candidate {
@@ -36,7 +36,7 @@ impl Intake for Manager {
                 }
             }
         }
-        let mut verdicts = verify(candidates);
+        let mut verdicts = self.verify(candidates, now);
         verdicts.extend(refusal.map(Err));
         verdicts
     }
@@ -74,46 +74,54 @@ impl Manager {
         let (chain, rules) = channel.ordering()?;
         Ok((channel.id().clone(), Arc::clone(chain), rules))
     }
+
+    fn verify(&self, candidates: Vec<Candidate>, now: SystemTime) -> Vec<Result<Accepted, Refusal>> {
+        let verified = {
+            let checks: Vec<_> = candidates
+                .iter()
+                .map(|candidate| candidate.prepared.signature())
+                .collect();
+            verify_batch(&checks)
+        };
+        let mut verdicts = Vec::with_capacity(candidates.len() + 1);
+        for (candidate, verified) in candidates.into_iter().zip(verified) {
+            verdicts.push(self.judge(candidate, verified, now));
+        }
+        verdicts
+    }
+
+    fn judge(&self, candidate: Candidate, verified: bool, now: SystemTime) -> Result<Accepted, Refusal> {
+        let Candidate {
+            channel,
+            chain,
+            prepared,
+        } = candidate;
+        let checked = match prepared.verdict(verified) {
+            Ok(Verdict::Ready(checked)) => Ok(checked),
+            Ok(Verdict::Update(update)) => update.propose(&Proposer {
+                identity: &self.node().identity,
+                nonce: rand::random(),
+                members: &chain.members(),
+                now,
+            }),
+            Err(error) => Err(error),
+        };
+        let checked = checked.map_err(|error| refuse(channel.as_str(), &error))?;
+        let submission = Submission {
+            envelope: checked.envelope,
+            kind: checked.kind,
+            config_seq: checked.config_seq,
+        };
+        Ok(Accepted {
+            channel,
+            chain,
+            submission,
+        })
+    }
 }
 
 /// A channel's name, its ordering, and the rules in force.
 type Found = (ChannelId, Arc<dyn Chain>, Arc<Rules>);
-
-fn verify(candidates: Vec<Candidate>) -> Vec<Result<Accepted, Refusal>> {
-    let verified = {
-        let checks: Vec<_> = candidates
-            .iter()
-            .map(|candidate| candidate.prepared.signature())
-            .collect();
-        verify_batch(&checks)
-    };
-    let mut verdicts = Vec::with_capacity(candidates.len() + 1);
-    for (candidate, verified) in candidates.into_iter().zip(verified) {
-        verdicts.push(judge(candidate, verified));
-    }
-    verdicts
-}
-
-fn judge(candidate: Candidate, verified: bool) -> Result<Accepted, Refusal> {
-    let Candidate {
-        channel,
-        chain,
-        prepared,
-    } = candidate;
-    let checked = prepared
-        .verdict(verified)
-        .map_err(|error| refuse(channel.as_str(), &error))?;
-    let submission = Submission {
-        envelope: checked.envelope,
-        kind: checked.kind,
-        config_seq: checked.config_seq,
-    };
-    Ok(Accepted {
-        channel,
-        chain,
-        submission,
-    })
-}
 
 fn refuse(channel: &str, error: &ProcessError) -> Refusal {
     Refusal {

@@ -8,12 +8,13 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use bytes::Bytes;
 use configtx::Bundle;
 use configtx::join::check_join_block;
 use configtx::keys::BLOCK_VALIDATION_PATH;
-use consensus::consenter::{consenters, metadata_validators};
+use consensus::{ConfigChange, Members, consenters, metadata_validators};
 use prost::Message as _;
 use protos::wire::common::Block;
 use protos::{BlockNumber, ChannelId};
@@ -26,7 +27,7 @@ const SUFFIX: &str = ".join";
 const SUFFIX_TEMPORARY: &str = ".join~";
 
 /// Checks a join block (`docs/spec/rules.md` §12); answers the channel it is for.
-pub fn check(join: &Block) -> Result<ChannelId, JoinError> {
+pub fn check(join: &Block, now: SystemTime) -> Result<ChannelId, JoinError> {
     let bundle = check_join_block(join).map_err(|error| match error {
         configtx::join::JoinError::Invalid(source) => JoinError::InvalidBlock(source.to_string()),
         configtx::join::JoinError::Unsupported(source) => JoinError::Refused(source.to_string()),
@@ -34,7 +35,7 @@ pub fn check(join: &Block) -> Result<ChannelId, JoinError> {
             JoinError::Refused(format!("config has no policy {BLOCK_VALIDATION_PATH}"))
         }
     })?;
-    check_consensus(&bundle).map_err(JoinError::Refused)?;
+    check_consensus(&bundle, now).map_err(JoinError::Refused)?;
     let number = join.header.as_ref().map_or(0, |header| header.number);
     if number != BlockNumber::GENESIS.0 {
         let reason = "joining with a block other than the genesis block is not available yet in this build";
@@ -44,13 +45,19 @@ pub fn check(join: &Block) -> Result<ChannelId, JoinError> {
 }
 
 /// Checks that this build has the channel's consensus, and that its settings are good.
-fn check_consensus(bundle: &Bundle) -> Result<(), String> {
+fn check_consensus(bundle: &Bundle, now: SystemTime) -> Result<(), String> {
     let kind = &bundle.orderer().consensus_type.kind;
     consenters().get(kind).map_err(|error| error.to_string())?;
     let validator = metadata_validators()
         .get(kind)
         .map_err(|error| error.to_string())?;
-    validator.validate(None, bundle).map_err(|error| {
+    let change = ConfigChange {
+        old: None,
+        new: bundle,
+        members: &Members::default(),
+        now,
+    };
+    validator.validate(&change).map_err(|error| {
         format!(
             "failed to determine cluster membership from join-block: failed to validate config metadata of \
              ordering config: {error}"
@@ -165,7 +172,7 @@ mod tests {
 
     #[test]
     fn a_block_without_config_is_no_join_block() {
-        let error = check(&Block::default()).unwrap_err();
+        let error = check(&Block::default(), SystemTime::now()).unwrap_err();
         assert_eq!(
             error.to_string(),
             "invalid join block: block is not a config block"

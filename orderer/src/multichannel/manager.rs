@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
@@ -174,7 +174,7 @@ impl Manager {
 
     /// Joins the channel of `join`. Ready when that survives a crash and the chain has started.
     pub async fn join(self: &Arc<Self>, join: Block) -> Result<Arc<Channel>, JoinError> {
-        let channel = join::check(&join)?;
+        let channel = join::check(&join, SystemTime::now())?;
         let _one_at_a_time = self.joining.lock().await;
         if self.get(channel.as_str()).is_some() {
             return Err(JoinError::AlreadyExists);
@@ -213,7 +213,7 @@ impl Manager {
     /// The channel's ledger with the genesis block in it, durable.
     fn join_ledger(&self, channel: &ChannelId, join: &Block) -> Result<BlockStore, JoinError> {
         let internal = |error: &dyn std::fmt::Display| JoinError::Internal(error.to_string());
-        let named = join::check(join)?;
+        let named = join::check(join, SystemTime::now())?;
         if named != *channel {
             return Err(JoinError::InvalidBlock(format!("it is for channel {named}")));
         }

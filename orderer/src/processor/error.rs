@@ -1,7 +1,14 @@
 //! Why an envelope is turned away before ordering, and what the client is told.
 
+use std::sync::Arc;
+
+use configtx::maintenance::MaintenanceError;
+use consensus::MetadataError;
+use protos::ChannelId;
 use protos::envelope::OpenError;
 use protos::wire::common::Status;
+
+use super::config_update::UpdateRefusal;
 
 /// Why an envelope was turned away before ordering. The text is the `info` of the response.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -58,17 +65,39 @@ pub enum ProcessError {
         /// What is wrong with the signer.
         reason: String,
     },
-    /// Config updates cannot be taken.
-    #[error("config updates are not available yet in this build")]
-    ConfigUpdatesUnavailable,
+    /// The envelope around a config update is not good.
+    #[error("config update for existing channel did not pass initial checks: {0}")]
+    InitialChecks(Box<Self>),
+    /// A config update does not lead to a config.
+    #[error("error applying config update to existing channel '{channel}': {reason}")]
+    ConfigUpdate {
+        /// The channel.
+        channel: ChannelId,
+        /// What is wrong.
+        reason: Arc<UpdateRefusal>,
+    },
+    /// The new config, wrapped in an envelope of this node, is not good: it grew too large, or this node may not
+    /// write.
+    #[error("config update for existing channel did not pass final checks: {0}")]
+    FinalChecks(Box<Self>),
+    /// A step into, within or out of maintenance that may not be made.
+    #[error("config update for existing channel did not pass maintenance checks: {0}")]
+    MaintenanceStep(MaintenanceError),
+    /// The consenter does not order such a config.
+    #[error("consensus refuses the config: {0}")]
+    Consensus(MetadataError),
+    /// A config envelope from which no config can be computed anew.
+    #[error("config envelope has no last update")]
+    NoLastUpdate,
 }
 
 impl ProcessError {
     /// The status a broadcast client sees; chosen here and nowhere else.
     pub fn status(&self) -> Status {
         match self {
+            Self::InitialChecks(error) | Self::FinalChecks(error) => error.status(),
             Self::Denied { .. } => Status::Forbidden,
-            Self::Maintenance | Self::Unavailable { .. } => Status::ServiceUnavailable,
+            Self::Maintenance | Self::Unavailable { .. } | Self::Consensus(_) => Status::ServiceUnavailable,
             Self::Unreadable(_)
             | Self::UnknownChannel
             | Self::NotDirect
@@ -78,7 +107,9 @@ impl ProcessError {
             | Self::Expired
             | Self::SignatureHeader(_)
             | Self::NoPolicy { .. }
-            | Self::ConfigUpdatesUnavailable => Status::BadRequest,
+            | Self::ConfigUpdate { .. }
+            | Self::MaintenanceStep(_)
+            | Self::NoLastUpdate => Status::BadRequest,
         }
     }
 }

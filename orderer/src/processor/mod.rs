@@ -1,8 +1,10 @@
 //! What an envelope must be before it is offered to a chain.
 //!
 //! ```text
-//! bytes -> Opened -> classify -> maintenance -> empty -> size -> expiry -> signer may write -> signature -> Checked
-//!                        '-> config update (see `config_update`)            (policy, cached)    (batched)
+//! bytes -> Opened -> classify -> maintenance -> empty -> size -> expiry -> signer may write -> signature
+//!                                                                         (policy, cached)     (batched) |
+//!                                    Checked, ready to be ordered <── normal ── Verdict <────────────────'
+//!                                    Admitted, see `config_update` <─ update ──'
 //! ```
 //!
 //! Everything is a function of the envelope, one [`Rules`] and the time. The signature comes last and apart:
@@ -31,8 +33,9 @@ use bytes::Bytes;
 use protos::envelope::Opened;
 use protos::wire::common::HeaderType;
 
+pub use config_update::{Admitted, Proposer};
 pub use error::ProcessError;
-pub use rules::{Checked, Prepared, Rules};
+pub use rules::{Checked, Prepared, Rules, Verdict};
 
 /// How an envelope is treated; chosen by its header type alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +44,16 @@ pub enum Class {
     Normal,
     /// Asks for another config.
     ConfigUpdate,
+}
+
+impl Class {
+    /// How an envelope of this class is told that a filter refused it.
+    fn refusal(self, error: ProcessError) -> ProcessError {
+        match self {
+            Self::Normal => error,
+            Self::ConfigUpdate => ProcessError::InitialChecks(Box::new(error)),
+        }
+    }
 }
 
 /// Looks at the header type (`docs/spec/rules.md` §3).
@@ -58,10 +71,10 @@ pub fn open(received: Bytes) -> Result<Opened, ProcessError> {
     Opened::open(received).map_err(ProcessError::Unreadable)
 }
 
-/// Takes one received envelope through all checks, its signature verified singly.
+/// Takes one received envelope through all checks on itself, its signature verified singly.
 ///
 /// `rules_of` finds the rules of a channel by its name; none when this node does not have the channel.
-pub fn process<F>(received: Bytes, rules_of: F, now: SystemTime) -> Result<Checked, ProcessError>
+pub fn process<F>(received: Bytes, rules_of: F, now: SystemTime) -> Result<Verdict, ProcessError>
 where
     F: FnOnce(&str) -> Option<Arc<Rules>>,
 {

@@ -12,7 +12,7 @@ use protos::{ConfigSeq, Envelope};
 
 use super::filter::signature::{Writers, WritersPath};
 use super::filter::{empty, expiry, maintenance, size};
-use super::{Class, ProcessError, classify, config_update};
+use super::{Admitted, Class, ProcessError, classify};
 
 /// The checks of one channel under one config. Replaced as a whole when the config changes.
 #[derive(Debug)]
@@ -31,6 +31,15 @@ pub struct Prepared {
     class: Class,
     signer: Arc<Identity>,
     rules: Arc<Rules>,
+}
+
+/// What came of an envelope that passed the checks on itself.
+#[derive(Debug)]
+pub enum Verdict {
+    /// It is ordered as it is.
+    Ready(Checked),
+    /// It asks for another config, which is to be made of it.
+    Update(Box<Admitted>),
 }
 
 /// An envelope that passed every check.
@@ -90,13 +99,23 @@ impl Rules {
         if class == Class::Normal {
             maintenance::check_normal(self.bundle.orderer())?;
         }
-        let signer = self.filter(&opened, now)?;
+        let signer = self.filter(&opened, now).map_err(|error| class.refusal(error))?;
         Ok(Prepared {
             opened,
             class,
             signer,
             rules: Arc::clone(self),
         })
+    }
+
+    /// All filters, the signature verified singly.
+    pub(super) fn check_signed(&self, opened: &Opened, now: SystemTime) -> Result<(), ProcessError> {
+        let signer = self.filter(opened, now)?;
+        if signer.verify(&opened.payload, &opened.signature) {
+            Ok(())
+        } else {
+            Err(self.writers.bad_signature())
+        }
     }
 
     /// The filters as far as they need no signature; answers who must have signed.
@@ -135,17 +154,17 @@ impl Prepared {
     }
 
     /// The end of the checks, `verified` being whether [`signature`](Self::signature) is good.
-    pub fn verdict(self, verified: bool) -> Result<Checked, ProcessError> {
+    pub fn verdict(self, verified: bool) -> Result<Verdict, ProcessError> {
         if !verified {
-            return Err(self.rules.writers.bad_signature());
+            return Err(self.class.refusal(self.rules.writers.bad_signature()));
         }
-        match self.class {
-            Class::ConfigUpdate => config_update::propose(&self.rules, &self.opened),
-            Class::Normal => Ok(Checked {
+        Ok(match self.class {
+            Class::ConfigUpdate => Verdict::Update(Box::new(Admitted::new(self.opened, self.rules))),
+            Class::Normal => Verdict::Ready(Checked {
                 envelope: self.opened.envelope,
                 kind: SubmissionKind::Normal,
                 config_seq: self.rules.bundle.sequence(),
             }),
-        }
+        })
     }
 }

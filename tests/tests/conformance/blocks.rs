@@ -97,14 +97,14 @@ fn config(case: &Case, found: &Block, findings: &mut Findings) -> Result<(), Str
 
 /// Every element of a config, one line each, as the vectors write them.
 #[derive(Default)]
-struct Listing {
-    groups: Vec<String>,
-    values: Vec<String>,
-    policies: Vec<String>,
+pub(crate) struct Listing {
+    pub(crate) groups: Vec<String>,
+    pub(crate) values: Vec<String>,
+    pub(crate) policies: Vec<String>,
 }
 
 impl Listing {
-    fn add(&mut self, root: &ConfigGroup) -> Result<(), String> {
+    pub(crate) fn add(&mut self, root: &ConfigGroup) -> Result<(), String> {
         let tree = Tree::flatten(root).map_err(|error| error.to_string())?;
         for (key, element) in tree.iter() {
             let head = format!(

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 use configtx::identity::verify_batch;
-use orderer::processor::{self, Checked, ProcessError, Rules};
+use orderer::processor::{self, ProcessError, Rules, Verdict};
 use protos::wire::common::Status;
 use serde::Deserialize;
 use serde_json::Value;
@@ -59,7 +59,7 @@ fn rules_of(rules: &Arc<Rules>, name: &str) -> Option<Arc<Rules>> {
 }
 
 /// As [`processor::process`], but the signature is verified as one of a batch: the way of a busy stream.
-fn in_a_batch(received: Bytes, rules: &Arc<Rules>, now: SystemTime) -> Result<Checked, ProcessError> {
+fn in_a_batch(received: Bytes, rules: &Arc<Rules>, now: SystemTime) -> Result<Verdict, ProcessError> {
     let opened = processor::open(received)?;
     let rules = rules_of(rules, &opened.channel_header.channel_id).ok_or(ProcessError::UnknownChannel)?;
     let prepared = rules.prepare(opened, now)?;
@@ -67,7 +67,7 @@ fn in_a_batch(received: Bytes, rules: &Arc<Rules>, now: SystemTime) -> Result<Ch
     prepared.verdict(verified == [true, true])
 }
 
-fn compare(how: &str, expected: &Expected, verdict: &Result<Checked, ProcessError>, findings: &mut Findings) {
+fn compare(how: &str, expected: &Expected, verdict: &Result<Verdict, ProcessError>, findings: &mut Findings) {
     let status = verdict
         .as_ref()
         .map_or_else(ProcessError::status, |_| Status::Success);

@@ -21,6 +21,7 @@ mod hashes;
 mod msps;
 mod policies;
 mod report;
+mod updates;
 mod vectors;
 
 use std::process::ExitCode;
@@ -34,8 +35,7 @@ type Run = fn(&KeyFolder) -> Result<Vec<Outcome>, String>;
 /// A folder of cases, one a key type.
 struct Kind {
     name: &'static str,
-    /// None: the node has no code for it yet.
-    run: Option<Run>,
+    run: Run,
 }
 
 const KEYS: [&str; 2] = ["ecdsa", "ed25519"];
@@ -43,35 +43,35 @@ const KEYS: [&str; 2] = ["ecdsa", "ed25519"];
 const KINDS: [Kind; 8] = [
     Kind {
         name: "hashes",
-        run: Some(hashes::run),
+        run: hashes::run,
     },
     Kind {
         name: "policies",
-        run: Some(policies::run),
+        run: policies::run,
     },
     Kind {
         name: "msps",
-        run: Some(msps::run),
+        run: msps::run,
     },
     Kind {
         name: "blocksigs",
-        run: Some(blocksigs::run),
+        run: blocksigs::run,
     },
     Kind {
         name: "blocks",
-        run: Some(blocks::run),
+        run: blocks::run,
     },
     Kind {
         name: "chain",
-        run: Some(chain::run),
+        run: chain::run,
     },
     Kind {
         name: "envelopes",
-        run: Some(envelopes::run),
+        run: envelopes::run,
     },
     Kind {
         name: "updates",
-        run: None,
+        run: updates::run,
     },
 ];
 
@@ -109,8 +109,5 @@ fn state(kind: &Kind, folder: &KeyFolder) -> State {
     if !folder.has(kind.name) {
         return State::Absent;
     }
-    match kind.run {
-        None => State::NotYet,
-        Some(run) => run(folder).map_or_else(State::Unreadable, State::Ran),
-    }
+    (kind.run)(folder).map_or_else(State::Unreadable, State::Ran)
 }

@@ -7,8 +7,9 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use configtx::Bundle;
+use configtx::identity::SigningIdentity;
 use prost::Message;
-use protos::wire::common::Block;
+use protos::wire::common::{Block, Config};
 use serde::de::{Deserialize, DeserializeOwned, Deserializer, Error};
 use serde_json::Value;
 
@@ -82,6 +83,24 @@ impl KeyFolder {
     pub(crate) fn bundle(&self, path: &str) -> Result<Arc<Bundle>, String> {
         Bundle::from_block(&self.block(path)?)
             .map(Arc::new)
+            .map_err(|error| format!("{path}: {error}"))
+    }
+
+    /// A file that holds one serialized config.
+    pub(crate) fn config(&self, path: &str) -> Result<Config, String> {
+        Config::decode(self.bytes(path)?).map_err(|error| format!("{path}: {error}"))
+    }
+
+    /// The identity in an MSP folder.
+    pub(crate) fn identity(&self, msp_id: &str, path: &str) -> Result<SigningIdentity, String> {
+        let only = |folder: &str| -> Result<String, String> {
+            let folder = self.root.join(path).join(folder);
+            let fault = |error: std::io::Error| format!("{}: {error}", folder.display());
+            let entry = std::fs::read_dir(&folder).map_err(fault)?.next();
+            let entry = entry.ok_or_else(|| format!("{}: empty", folder.display()))?;
+            std::fs::read_to_string(entry.map_err(fault)?.path()).map_err(fault)
+        };
+        SigningIdentity::new(msp_id, &only("signcerts")?, &only("keystore")?)
             .map_err(|error| format!("{path}: {error}"))
     }
 

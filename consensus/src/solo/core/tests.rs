@@ -45,7 +45,7 @@ impl Revalidate for Rules {
         self.check(envelope)
     }
 
-    fn revalidate_config(&self, old: &Envelope) -> Result<Envelope, RevalidateError> {
+    fn revalidate_config(&self, old: &Envelope, _: &Members) -> Result<Envelope, RevalidateError> {
         self.check(old)?;
         Ok(envelope(
             &format!("{}@{}", name(old.entry()), self.0.0),

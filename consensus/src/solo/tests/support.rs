@@ -9,7 +9,7 @@ use protos::wire::common::Block;
 use protos::{BlockNumber, ChannelId, ConfigSeq, Envelope, Height, block};
 use tokio::sync::Semaphore;
 
-use crate::consenter::ConsenterMetadata;
+use crate::consenter::{ConsenterMetadata, Members};
 use crate::support::{BatchConfig, ConsenterSupport, Revalidate, RevalidateError, WriteError};
 use crate::testing::{envelope, name};
 
@@ -107,7 +107,7 @@ impl Revalidate for FakeSupport {
         self.check(envelope)
     }
 
-    fn revalidate_config(&self, old: &Envelope) -> Result<Envelope, RevalidateError> {
+    fn revalidate_config(&self, old: &Envelope, _: &Members) -> Result<Envelope, RevalidateError> {
         self.check(old)?;
         Ok(envelope(
             &format!("{}@{}", name(old.entry()), self.config_seq().0),
@@ -128,8 +128,8 @@ impl Revalidate for Shared {
         self.0.revalidate_normal(envelope)
     }
 
-    fn revalidate_config(&self, envelope: &Envelope) -> Result<Envelope, RevalidateError> {
-        self.0.revalidate_config(envelope)
+    fn revalidate_config(&self, envelope: &Envelope, members: &Members) -> Result<Envelope, RevalidateError> {
+        self.0.revalidate_config(envelope, members)
     }
 }
 

@@ -7,7 +7,7 @@ use ledger::{LedgerFactory, LedgerOptions};
 use protos::{BlockNumber, SealedBlock};
 
 use super::*;
-use crate::processor;
+use crate::processor::{self, Verdict};
 use crate::testing::{self, Genesis};
 
 /// A solo channel of one-message blocks on a simulated disk.
@@ -39,7 +39,10 @@ impl World {
     async fn order(&self, text: &str) -> Result<BlockNumber, String> {
         let (chain, rules) = self.channel.ordering().map_err(|error| error.to_string())?;
         let received = testing::message(&testing::client(), "ch", text);
-        let checked = processor::process(received, |_| Some(rules), SystemTime::now()).unwrap();
+        let verdict = processor::process(received, |_| Some(rules), SystemTime::now()).unwrap();
+        let Verdict::Ready(checked) = verdict else {
+            panic!("it is no config update");
+        };
         let submission = Submission {
             envelope: checked.envelope,
             kind: checked.kind,

@@ -1,7 +1,8 @@
 use std::time::SystemTime;
 
-use consensus::EnqueueError;
+use consensus::{EnqueueError, Ticket, TicketError};
 use protos::wire::common::Status;
+use protos::wire::orderer::BatchSize;
 
 use super::*;
 use crate::broadcast::{Accepted, Intake as _, Refusal};
@@ -15,18 +16,22 @@ fn open(folder: &Path) -> Arc<Manager> {
 /// Sends one message through checks and chain; ready when it is durable.
 async fn order(manager: &Manager, channel: &str, text: &str) -> Result<BlockNumber, Refusal> {
     let message = testing::message(&testing::client(), channel, text);
+    Ok(submit(manager, message).await?.await.unwrap())
+}
+
+/// Sends one envelope through the checks and offers it to the chain.
+async fn submit(manager: &Manager, message: Bytes) -> Result<Ticket, Refusal> {
     let Accepted {
-        chain, submission, ..
+        channel,
+        chain,
+        submission,
     } = manager.check(vec![message], SystemTime::now()).remove(0)?;
-    let ticket = chain
-        .enqueue(submission)
-        .await
-        .map_err(|error: EnqueueError| Refusal {
-            status: Status::ServiceUnavailable,
-            info: error.to_string(),
-            channel: channel.to_owned(),
-        })?;
-    Ok(ticket.await.unwrap())
+    let offered = chain.enqueue(submission).await;
+    offered.map_err(|error: EnqueueError| Refusal {
+        status: Status::ServiceUnavailable,
+        info: error.to_string(),
+        channel: channel.to_string(),
+    })
 }
 
 /// Stops everything, so that the folder can be opened again.
@@ -201,4 +206,144 @@ async fn a_batch_is_judged_up_to_its_first_refusal() {
     assert_eq!(verdicts.len(), 21);
     assert!(verdicts[..20].iter().all(Result::is_ok));
     assert_eq!(verdicts[20].as_ref().err().unwrap().status, Status::Forbidden);
+}
+
+fn batch_size(manager: &Manager, messages: u32) -> Bytes {
+    let rules = manager.get("ch").unwrap().support().unwrap().rules();
+    let value = BatchSize {
+        max_message_count: messages,
+        absolute_max_bytes: 100_000,
+        preferred_max_bytes: 50_000,
+    };
+    testing::orderer_value(rules.bundle(), "BatchSize", &value, &testing::client())
+}
+
+#[tokio::test]
+async fn a_config_update_becomes_a_block_of_its_own_and_is_in_force_after_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let manager = open(folder.path());
+    let mut genesis = Genesis::solo("ch");
+    genesis.timeout = "1h";
+    manager.join(genesis.block()).await.unwrap();
+    let pending = testing::message(&testing::client(), "ch", "a");
+    let pending = submit(&manager, pending).await.unwrap();
+    let update = submit(&manager, batch_size(&manager, 1)).await.unwrap();
+    assert_eq!(pending.await, Ok(BlockNumber(1)));
+    assert_eq!(update.await, Ok(BlockNumber(2)));
+    // Blocks have one message each from now on, so this one waits for no timer.
+    assert_eq!(order(&manager, "ch", "b").await, Ok(BlockNumber(3)));
+
+    let support = Arc::clone(manager.get("ch").unwrap().support().unwrap());
+    let block = |number| {
+        support
+            .reader()
+            .get(BlockNumber(number))
+            .unwrap()
+            .unwrap()
+            .decode()
+            .unwrap()
+    };
+    let before = configtx::Bundle::from_block(&block(0)).unwrap();
+    let after = configtx::validator::validate(&before, &block(2)).unwrap();
+    assert_eq!(after.config(), support.rules().bundle().config());
+    assert_eq!(protos::block::last_config(&block(1)).unwrap(), BlockNumber(0));
+    assert_eq!(protos::block::last_config(&block(2)).unwrap(), BlockNumber(2));
+    assert_eq!(protos::block::last_config(&block(3)).unwrap(), BlockNumber(2));
+    let header = block(2).header.unwrap();
+    configtx::block_verify::verify_block(&header, &block(3), &after).unwrap();
+
+    drop(support);
+    close(manager).await;
+    let manager = reopen(folder.path()).await;
+    assert_eq!(
+        manager
+            .get("ch")
+            .unwrap()
+            .support()
+            .unwrap()
+            .rules()
+            .bundle()
+            .sequence()
+            .0,
+        1
+    );
+    assert_eq!(order(&manager, "ch", "c").await, Ok(BlockNumber(4)));
+}
+
+#[tokio::test]
+async fn of_two_conflicting_updates_the_second_is_dropped_with_the_reason() {
+    let folder = tempfile::tempdir().unwrap();
+    let manager = open(folder.path());
+    manager.join(Genesis::solo("ch").block()).await.unwrap();
+    let [first, second] = [batch_size(&manager, 5), batch_size(&manager, 6)];
+    // Both are checked before either is ordered.
+    let mut accepted = manager.check(vec![first, second], SystemTime::now()).into_iter();
+    let [first, second] = [(); 2].map(|()| accepted.next().unwrap().ok().unwrap());
+    let chain = Arc::clone(&first.chain);
+    let first = chain.enqueue(first.submission).await.unwrap();
+    let second = chain.enqueue(second.submission).await.unwrap();
+    assert_eq!(first.await, Ok(BlockNumber(1)));
+    let Err(TicketError::Dropped { reason }) = second.await else {
+        panic!("the second update is stale");
+    };
+    let expected = "error applying config update to existing channel 'ch': value /Channel/Orderer/BatchSize is \
+                    written at version 1, expected 2: the config in force has it at version 1";
+    assert_eq!(reason, expected);
+}
+
+#[tokio::test]
+async fn an_update_that_still_applies_is_made_anew_under_the_next_config() {
+    let folder = tempfile::tempdir().unwrap();
+    let manager = open(folder.path());
+    manager.join(Genesis::solo("ch").block()).await.unwrap();
+    let rules = manager.get("ch").unwrap().support().unwrap().rules();
+    let timeout = protos::wire::orderer::BatchTimeout {
+        timeout: "7s".to_owned(),
+    };
+    let timeout = testing::orderer_value(rules.bundle(), "BatchTimeout", &timeout, &testing::client());
+    let both = vec![batch_size(&manager, 5), timeout];
+    for accepted in manager.check(both, SystemTime::now()) {
+        let Accepted {
+            chain, submission, ..
+        } = accepted.ok().unwrap();
+        drop(chain.enqueue(submission).await.unwrap());
+    }
+    let support = Arc::clone(manager.get("ch").unwrap().support().unwrap());
+    testing::until(|| support.rules().bundle().sequence().0 == 2).await;
+    let rules = support.rules();
+    let orderer = rules.bundle().orderer();
+    assert_eq!(orderer.batch_size.max_message_count, 5);
+    assert_eq!(orderer.batch_timeout.as_secs(), 7);
+}
+
+#[tokio::test]
+async fn in_maintenance_only_orderers_may_send_and_only_updates() {
+    let folder = tempfile::tempdir().unwrap();
+    let manager = open(folder.path());
+    manager.join(Genesis::solo("ch").block()).await.unwrap();
+    let state = |state: i32, sender| {
+        let rules = manager.get("ch").unwrap().support().unwrap().rules();
+        let value = protos::wire::orderer::ConsensusType {
+            r#type: "solo".to_owned(),
+            state,
+            ..Default::default()
+        };
+        testing::orderer_value(rules.bundle(), "ConsensusType", &value, &sender)
+    };
+    let entered = submit(&manager, state(1, testing::client())).await.unwrap();
+    assert_eq!(entered.await, Ok(BlockNumber(1)));
+    let refusal = order(&manager, "ch", "a").await.unwrap_err();
+    assert_eq!(refusal.status, Status::ServiceUnavailable);
+    let Err(refusal) = submit(&manager, state(0, testing::client())).await else {
+        panic!("a client may not send");
+    };
+    assert_eq!(refusal.status, Status::Forbidden);
+    let initial =
+        "config update for existing channel did not pass initial checks: policy /Channel/Orderer/Writers";
+    assert!(refusal.info.starts_with(initial), "{}", refusal.info);
+    let left = submit(&manager, state(0, testing::orderer_admin()))
+        .await
+        .unwrap();
+    assert_eq!(left.await, Ok(BlockNumber(2)));
+    assert_eq!(order(&manager, "ch", "a").await, Ok(BlockNumber(3)));
 }

@@ -1,0 +1,12 @@
+//! Raft: what a raft channel's config must be, and how its members change.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`membership`] | who comes and goes between two consenter sets, under which raft ids |
+//! | [`validator`] | [`RaftValidator`]: the consenter's part of a config |
+
+pub mod membership;
+pub mod validator;
+
+pub use membership::{MemberChange, MembershipError};
+pub use validator::{RaftMetadataError, RaftValidator};
