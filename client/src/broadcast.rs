@@ -16,7 +16,7 @@ use bytes::Bytes;
 use prost::Message as _;
 use protos::wire::common;
 use protos::wire::orderer::BroadcastResponse;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{Semaphore, SemaphorePermit, mpsc};
 use tokio::task::JoinHandle;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::metadata::MetadataValue;
@@ -101,6 +101,12 @@ pub enum BroadcastError {
         acknowledged: u64,
         /// How many were sent and not answered.
         unanswered: u64,
+    },
+    /// More answers than envelopes.
+    #[error("the server answered {index} envelopes and then once more, for nothing")]
+    Unasked {
+        /// How many were sent, and answered before.
+        index: u64,
     },
     /// An answer that is no `orderer.BroadcastResponse`.
     #[error("answer {index} does not decode: {source}")]
@@ -206,15 +212,42 @@ pub async fn submit_all(
 impl BroadcastSender {
     /// Sends one serialized envelope; waits while the window is full.
     pub async fn send(&self, envelope: Bytes) -> Result<(), StreamEnded> {
+        self.ready().await?.send(envelope)
+    }
+
+    /// Waits until one more envelope may be unanswered.
+    pub async fn ready(&self) -> Result<Slot<'_>, StreamEnded> {
         let permit = self.window.acquire().await.map_err(|_| StreamEnded)?;
-        permit.forget();
+        Ok(Slot { sender: self, permit })
+    }
+}
+
+/// Room for one envelope in the window of a stream. Dropping it gives the room back.
+#[derive(Debug)]
+pub struct Slot<'a> {
+    sender: &'a BroadcastSender,
+    permit: SemaphorePermit<'a>,
+}
+
+impl Slot<'_> {
+    /// Sends one serialized envelope, at once.
+    pub fn send(self, envelope: Bytes) -> Result<(), StreamEnded> {
         // Counted first: an answer may arrive before this task runs again.
-        self.sent.fetch_add(1, Ordering::AcqRel);
-        if self.messages.send(envelope).await.is_err() {
-            self.sent.fetch_sub(1, Ordering::AcqRel);
+        self.sender.sent.fetch_add(1, Ordering::AcqRel);
+        // The queue is as long as the window, so it has room for whatever is in the window.
+        if self.sender.messages.try_send(envelope).is_err() {
+            self.sender.sent.fetch_sub(1, Ordering::AcqRel);
             return Err(StreamEnded);
         }
+        self.permit.forget();
         Ok(())
+    }
+}
+
+/// Nobody reads answers any more, so no room will come.
+impl Drop for BroadcastAnswers {
+    fn drop(&mut self) {
+        self.window.close();
     }
 }
 
@@ -253,6 +286,9 @@ impl BroadcastAnswers {
                     info: response.info,
                 });
             }
+        }
+        if self.unanswered() == 0 {
+            return Err(BroadcastError::Unasked { index });
         }
         self.answered += 1;
         self.window.add_permits(1);

@@ -12,7 +12,8 @@
 //! ```
 //!
 //! Paths are relative to the file's own folder. `genesis`, `tls`, `admin_tls` and `admin` may be missing, and
-//! of a `tls` its `certificate` with `key`, and `server_name`.
+//! of a `tls` its `certificate` with `key`, and `server_name`. Further `identities` may be listed, such as ones
+//! with another type of key; commands that can use them say so.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -39,6 +40,9 @@ pub struct ConnectionFile {
     pub genesis: Option<PathBuf>,
     /// Who signs.
     pub identity: IdentityFiles,
+    /// Who else may sign, for commands that are told to.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub identities: Vec<IdentityFiles>,
     /// For broadcast and deliver. None: plain text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<TlsFiles>,
@@ -181,7 +185,9 @@ impl ConnectionFile {
                 .chain(files.certificate.as_mut())
                 .chain(files.key.as_mut())
         });
-        std::iter::once(&mut self.identity.msp)
+        std::iter::once(&mut self.identity)
+            .chain(&mut self.identities)
+            .map(|identity| &mut identity.msp)
             .chain(self.genesis.as_mut())
             .chain(tls_paths)
     }
@@ -196,10 +202,7 @@ impl ConnectionFile {
 
     /// Loads the identity.
     pub fn signing_identity(&self) -> Result<SigningIdentity, ConnectionFileError> {
-        Ok(msp_folder::signing_identity(
-            &self.identity.msp,
-            &self.identity.msp_id,
-        )?)
+        self.identity.load()
     }
 
     /// Loads the identity, to sign for the channel.
@@ -241,6 +244,13 @@ fn load_tls(files: Option<&TlsFiles>) -> Result<Option<ClientTls>, ConnectionFil
     files.map(TlsFiles::load).transpose()
 }
 
+impl IdentityFiles {
+    /// Reads the files.
+    pub fn load(&self) -> Result<SigningIdentity, ConnectionFileError> {
+        Ok(msp_folder::signing_identity(&self.msp, &self.msp_id)?)
+    }
+}
+
 impl TlsFiles {
     /// Reads the files.
     pub fn load(&self) -> Result<ClientTls, ConnectionFileError> {
@@ -277,6 +287,10 @@ mod tests {
                 msp_id: "Org1MSP".into(),
                 msp: "/elsewhere/msp".into(),
             },
+            identities: vec![IdentityFiles {
+                msp_id: "Org1MSP".into(),
+                msp: folder.join("second"),
+            }],
             tls: Some(TlsFiles {
                 ca: folder.join("ca.pem"),
                 certificate: None,
@@ -299,7 +313,9 @@ mod tests {
         assert_eq!(ConnectionFile::read(&path).unwrap(), sample(folder.path()));
         let text = fs::read_to_string(&path).unwrap();
         assert!(
-            text.contains(r#""ca": "ca.pem""#) && text.contains("/elsewhere/msp"),
+            text.contains(r#""ca": "ca.pem""#)
+                && text.contains(r#""msp": "second""#)
+                && text.contains("/elsewhere/msp"),
             "{text}"
         );
     }

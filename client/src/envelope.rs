@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use configtx::identity::SigningIdentity;
+use configtx::identity::{KeyAlgorithm, SigningIdentity};
 use prost::Message as _;
 use protos::wire::common::{ChannelHeader, Envelope, Header, HeaderType, Payload, SignatureHeader};
 use protos::{ChannelId, TxId};
@@ -51,10 +51,14 @@ impl EnvelopeSigner {
         &self.channel
     }
 
+    /// Kind of the key that signs.
+    pub fn key_algorithm(&self) -> KeyAlgorithm {
+        self.identity.certificate().public_key().algorithm()
+    }
+
     /// Kind of the key that signs, for showing.
     pub fn key_name(&self) -> String {
-        let algorithm = self.identity.certificate().public_key().algorithm();
-        format!("{algorithm:?}")
+        format!("{:?}", self.key_algorithm())
     }
 
     /// Signs `data` as an ordinary transaction, with a fresh nonce, dated now.

@@ -1,9 +1,10 @@
 //! An orderer for tests: every envelope becomes a block of its own, and it misbehaves as told.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use futures::{Stream, StreamExt as _, stream};
@@ -36,6 +37,10 @@ pub(crate) struct Faults {
     pub(crate) break_at: Option<u64>,
     /// Never answers from this index on.
     pub(crate) silent_from: Option<u64>,
+    /// Stops reading for so long before the envelope of this index on a stream.
+    pub(crate) stall_at: Option<(u64, Duration)>,
+    /// Sends each answer twice.
+    pub(crate) answer_twice: bool,
     /// Acknowledges this envelope (counted over all) without ordering it.
     pub(crate) lose: Option<u64>,
     /// Orders this envelope twice.
@@ -48,8 +53,9 @@ pub(crate) struct Faults {
 
 pub(crate) struct FakeOrderer {
     faults: Faults,
-    blocks: Mutex<Vec<SealedBlock>>,
-    height: watch::Sender<usize>,
+    /// Empty blocks at the beginning of each chain.
+    empty_blocks: u64,
+    chains: Mutex<BTreeMap<String, Arc<Chain>>>,
     received: AtomicU64,
     /// Request metadata `x-acknowledge` of broadcast streams.
     pub(crate) acknowledge: Mutex<Vec<Option<String>>>,
@@ -57,33 +63,15 @@ pub(crate) struct FakeOrderer {
     pub(crate) seeks: Mutex<Vec<ChannelHeader>>,
 }
 
-impl FakeOrderer {
-    /// Starts with a chain of `blocks` empty blocks, at least one.
-    pub(crate) async fn start(
-        faults: Faults,
-        blocks: u64,
-        tls: Option<TlsAcceptor>,
-    ) -> (Arc<Self>, SocketAddr) {
-        let orderer = Arc::new(Self {
-            faults,
-            blocks: Mutex::default(),
-            height: watch::channel(0).0,
-            received: AtomicU64::new(0),
-            acknowledge: Mutex::default(),
-            seeks: Mutex::default(),
-        });
-        (0..blocks).for_each(|_| orderer.append(vec![]));
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        tokio::spawn(orderer.clone().accept(listener, tls));
-        (orderer, address)
-    }
+/// Each channel that is named has one.
+#[derive(Default)]
+struct Chain {
+    blocks: Mutex<Vec<SealedBlock>>,
+    height: watch::Sender<usize>,
+}
 
-    pub(crate) fn blocks(&self) -> Vec<SealedBlock> {
-        self.blocks.lock().clone()
-    }
-
-    pub(crate) fn append(&self, entries: Vec<Bytes>) {
+impl Chain {
+    fn append(&self, entries: Vec<Bytes>) {
         let mut blocks = self.blocks.lock();
         let previous = blocks.last().map(|block| *block.hash()).unwrap_or_default();
         let number = BlockNumber(blocks.len() as u64);
@@ -92,6 +80,51 @@ impl FakeOrderer {
         let with_unknown = [&block.bytes()[..], &[0xfa, 0x01, 0x01, 0x7f]].concat();
         blocks.push(SealedBlock::from_bytes(with_unknown.into()).unwrap());
         self.height.send_replace(blocks.len());
+    }
+}
+
+/// The channel of [`signer`], and of what names none.
+const CHANNEL: &str = "test";
+
+impl FakeOrderer {
+    /// Starts with chains of `empty_blocks` empty blocks, at least one.
+    pub(crate) async fn start(
+        faults: Faults,
+        empty_blocks: u64,
+        tls: Option<TlsAcceptor>,
+    ) -> (Arc<Self>, SocketAddr) {
+        let orderer = Arc::new(Self {
+            faults,
+            empty_blocks,
+            chains: Mutex::default(),
+            received: AtomicU64::new(0),
+            acknowledge: Mutex::default(),
+            seeks: Mutex::default(),
+        });
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(orderer.clone().accept(listener, tls));
+        (orderer, address)
+    }
+
+    fn chain(&self, channel: &str) -> Arc<Chain> {
+        let mut chains = self.chains.lock();
+        let new = || {
+            let chain = Arc::new(Chain::default());
+            (0..self.empty_blocks).for_each(|_| chain.append(vec![]));
+            chain
+        };
+        chains.entry(channel.to_owned()).or_insert_with(new).clone()
+    }
+
+    /// Of channel `test`.
+    pub(crate) fn blocks(&self) -> Vec<SealedBlock> {
+        self.chain(CHANNEL).blocks.lock().clone()
+    }
+
+    /// To channel `test`.
+    pub(crate) fn append(&self, entries: Vec<Bytes>) {
+        self.chain(CHANNEL).append(entries);
     }
 
     async fn accept(self: Arc<Self>, listener: TcpListener, tls: Option<TlsAcceptor>) {
@@ -136,18 +169,21 @@ impl FakeOrderer {
         if self.faults.refuse_at == Some(index) {
             return Some(answer(403, "permission denied"));
         }
+        let opened = Opened::open(envelope.clone());
+        let chain = self.chain(&opened.map_or(CHANNEL.to_owned(), |opened| opened.channel_header.channel_id));
         let count = self.received.fetch_add(1, Ordering::SeqCst);
         if self.faults.lose != Some(count) {
-            self.append(vec![envelope.clone()]);
+            chain.append(vec![envelope.clone()]);
         }
         if self.faults.duplicate == Some(count) {
-            self.append(vec![envelope]);
+            chain.append(vec![envelope]);
         }
         Some(answer(200, ""))
     }
 
-    fn deliver(self: Arc<Self>, seek: SeekInfo) -> impl Stream<Item = Result<Bytes, Status>> {
-        let height = self.height.borrow().to_owned() as u64;
+    fn deliver(&self, channel: &str, seek: SeekInfo) -> impl Stream<Item = Result<Bytes, Status>> + use<> {
+        let chain = self.chain(channel);
+        let height = chain.height.borrow().to_owned() as u64;
         let resolve = |position: Option<seek_position::Type>| match position {
             Some(seek_position::Type::Oldest(_)) => 0,
             Some(seek_position::Type::Newest(_)) => height - 1,
@@ -157,22 +193,22 @@ impl FakeOrderer {
         let start = resolve(seek.start.and_then(|at| at.r#type));
         let stop = resolve(seek.stop.and_then(|at| at.r#type));
         let breaks = self.faults.break_deliver_after;
-        let heights = self.height.subscribe();
+        let heights = chain.height.subscribe();
         stream::unfold(
-            (self, heights, start, 0),
-            move |(orderer, mut heights, next, sent)| async move {
+            (chain, heights, start, 0),
+            move |(chain, mut heights, next, sent)| async move {
                 if breaks == Some(sent) {
-                    return Some((Err(Status::unavailable("broken")), (orderer, heights, next, sent)));
+                    return Some((Err(Status::unavailable("broken")), (chain, heights, next, sent)));
                 }
                 if next > stop {
                     let message = (next == stop + 1).then(|| Ok(status(200)))?;
-                    return Some((message, (orderer, heights, u64::MAX, sent)));
+                    return Some((message, (chain, heights, u64::MAX, sent)));
                 }
                 let at = usize::try_from(next).unwrap();
                 heights.wait_for(|height| *height > at).await.ok()?;
-                let block = orderer.blocks.lock()[at].clone();
+                let block = chain.blocks.lock()[at].clone();
                 let message = [&block.deliver_frame_head()[..], block.bytes()].concat();
-                Some((Ok(message.into()), (orderer, heights, next + 1, sent + 1)))
+                Some((Ok(message.into()), (chain, heights, next + 1, sent + 1)))
             },
         )
     }
@@ -210,9 +246,14 @@ impl tonic::server::StreamingService<Bytes> for Broadcast {
                 if orderer.faults.silent_from.is_some_and(|from| index >= from) {
                     std::future::pending::<()>().await;
                 }
+                if let Some((_, pause)) = orderer.faults.stall_at.filter(|(at, _)| *at == index) {
+                    tokio::time::sleep(pause).await;
+                }
                 message.map(|envelope| orderer.order(index, envelope))
             }
         });
+        let copies = if self.0.faults.answer_twice { 2 } else { 1 };
+        let answers = answers.flat_map(move |answer| stream::iter(vec![answer; copies]));
         let mut over = false;
         let answers = answers.take_while(move |answer| {
             let go_on = !over;
@@ -240,12 +281,13 @@ impl tonic::server::StreamingService<Bytes> for Deliver {
         Box::pin(async move {
             let message = request.into_inner().message().await?.unwrap();
             let opened = Opened::open(message).unwrap();
+            let channel = opened.channel_header.channel_id.clone();
             orderer.seeks.lock().push(opened.channel_header);
             let seek = SeekInfo::decode(opened.data).unwrap();
             let fixed = orderer.faults.deliver_status;
             let messages: Self::ResponseStream = match fixed {
                 Some(fixed) => Box::pin(stream::iter([Ok(status(fixed))])),
-                None => Box::pin(orderer.deliver(seek)),
+                None => Box::pin(orderer.deliver(&channel, seek)),
             };
             Ok(Response::new(messages))
         })
@@ -254,12 +296,17 @@ impl tonic::server::StreamingService<Bytes> for Deliver {
 
 /// A user who signs for channel `test`.
 pub(crate) fn signer() -> EnvelopeSigner {
+    signer_for(CHANNEL, KeyType::Ed25519)
+}
+
+/// A user who signs for `channel` with a key of type `key`.
+pub(crate) fn signer_for(channel: &str, key: KeyType) -> EnvelopeSigner {
     let folder = tempfile::tempdir().unwrap();
-    let org = OrgSpec::new(OrgKind::Peer, "org1.test", KeyType::Ed25519).with_users(1);
+    let org = OrgSpec::new(OrgKind::Peer, "org1.test", key).with_users(1);
     let made = crate::crypto::make(folder.path(), &[org], SystemTime::now()).unwrap();
     let msp = made[0].user_msp("User1@org1.test");
     let identity = crate::msp_folder::signing_identity(&msp, "Org1MSP").unwrap();
-    EnvelopeSigner::new(Arc::new(identity), ChannelId::parse("test").unwrap())
+    EnvelopeSigner::new(Arc::new(identity), ChannelId::parse(channel).unwrap())
 }
 
 /// Where a fake orderer listens, without TLS.

@@ -146,9 +146,7 @@ impl AdminClient {
     /// Lets the node join the channel of `config_block`, a serialized `common.Block`. Returns how the node
     /// stands to the channel right after.
     pub async fn join(&self, config_block: Bytes) -> Result<ChannelInfo, AdminError> {
-        let bytes = config_block.len() as u64;
-        let part = Part::stream_with_length(config_block, bytes).file_name("config.block");
-        let form = Form::new().part("config-block", part);
+        let form = form("config-block", "config.block", config_block);
         let request = self.request(Method::POST, CHANNELS).multipart(form);
         self.json(request).await
     }
@@ -157,6 +155,14 @@ impl AdminClient {
     pub async fn remove(&self, channel: &ChannelId) -> Result<(), AdminError> {
         let path = format!("{CHANNELS}/{channel}");
         self.send(self.request(Method::DELETE, &path)).await.map(drop)
+    }
+
+    /// Asks the node to order a config update; `envelope` is the serialized, signed envelope. Returns how
+    /// the node stands to the channel, which is before the update is committed.
+    pub async fn update(&self, envelope: Bytes) -> Result<ChannelInfo, AdminError> {
+        let form = form("config-update-envelope", "config-update.envelope", envelope);
+        self.json(self.request(Method::PUT, CHANNELS).multipart(form))
+            .await
     }
 
     fn request(&self, method: Method, path: &str) -> RequestBuilder {
@@ -184,6 +190,13 @@ impl AdminClient {
         }
         Err(refused(status, &body))
     }
+}
+
+/// The one file that a request brings.
+fn form(key: &'static str, file_name: &'static str, content: Bytes) -> Form {
+    let bytes = content.len() as u64;
+    let part = Part::stream_with_length(content, bytes).file_name(file_name);
+    Form::new().part(key, part)
 }
 
 fn refused(status: StatusCode, body: &[u8]) -> AdminError {
@@ -277,6 +290,23 @@ mod tests {
             "{asked}"
         );
         assert!(asked.contains("\r\n\r\nthe-block\r\n"), "{asked}");
+    }
+
+    #[tokio::test]
+    async fn an_update_is_put_as_the_one_file_of_a_form() {
+        let info = r#"{"name":"a","url":"/u","consensusRelation":"consenter","status":"active","height":1}"#;
+        let (client, served) = serve_once(&http("201 Created", info)).await;
+        client.update(Bytes::from_static(b"the-envelope")).await.unwrap();
+        let asked = served.await.unwrap();
+        assert!(
+            asked.starts_with("PUT /participation/v1/channels HTTP/1.1"),
+            "{asked}"
+        );
+        assert!(
+            asked.contains(r#"name="config-update-envelope"; filename="config-update.envelope""#),
+            "{asked}"
+        );
+        assert!(asked.contains("\r\n\r\nthe-envelope\r\n"), "{asked}");
     }
 
     #[tokio::test]

@@ -53,6 +53,33 @@ fn help_teaches_and_ends_well() {
 }
 
 #[test]
+fn every_command_teaches_by_example_and_without_colours_in_a_pipe() {
+    for command in ["start", "version", "quickstart"] {
+        let output = orderer(folder().path(), &[command, "--help"], &[]);
+        let text = stdout(&output);
+        assert_eq!(output.status.code(), Some(0), "{command}");
+        assert!(text.contains("Examples:"), "{text}");
+        assert!(text.contains(&format!("orderer {command}")), "{text}");
+        assert!(!text.contains('\x1b'), "{text}");
+    }
+}
+
+#[test]
+fn a_wrong_flag_or_value_is_refused_with_1_and_the_way_to_help() {
+    for arguments in [
+        &["start", "--fast"][..],
+        &["version", "--fast"],
+        &["quickstart", "--count", "many"],
+        &["--fast"],
+    ] {
+        let output = orderer(folder().path(), arguments, &[]);
+        let text = stderr(&output);
+        assert_eq!(output.status.code(), Some(1), "{text}");
+        assert!(text.contains("--help") && !text.contains('\x1b'), "{text}");
+    }
+}
+
+#[test]
 fn an_unknown_word_is_refused_with_1() {
     let output = orderer(folder().path(), &["begin"], &[]);
     assert_eq!(output.status.code(), Some(1));

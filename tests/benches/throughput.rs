@@ -69,15 +69,13 @@ impl Options {
 
     fn load(&self, network: &Network, acknowledge: Acknowledge) -> LoadSpec {
         LoadSpec {
-            targets: vec![network.target()],
-            signer: network.signer(),
             envelopes: self.envelopes,
             payload_bytes: PAYLOAD_BYTES,
             streams: self.streams,
             in_flight_max: self.in_flight_max,
             acknowledge: Some(acknowledge),
-            rate: None,
             patience: PATIENCE,
+            ..LoadSpec::new(vec![network.target()], vec![network.signer()])
         }
     }
 }

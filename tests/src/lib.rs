@@ -6,6 +6,7 @@
 //! | [`oracle`] | what clients were told, against what the blocks contain |
 //! | `tests/conformance` | the vectors of `tests/vectors`, run through the code paths of the node |
 //! | `tests/edges.rs` | the crate edges of `docs/architecture.md` against `cargo metadata` |
+//! | `tests/bench_cli.rs` | `ordain bench` over a real node: two channels, Ctrl-C, a node that dies |
 //! | `tests/drain.rs` | a node told to end orders what it accepted |
 //! | `tests/kill.rs` | a node killed in the middle of load, again and again |
 //! | `tests/quickstart.rs` | the main job from an empty folder, resumed, and with a node that dies |

@@ -1,11 +1,15 @@
 //! `ordain broadcast`
 
+use std::collections::VecDeque;
+use std::fmt;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use clap::ValueEnum;
 use parking_lot::Mutex;
+use serde::Serialize;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 
 use super::Failure;
@@ -17,7 +21,7 @@ use crate::envelope::EnvelopeSigner;
 /// Submits data to a channel.
 ///
 /// Each line of standard input becomes one signed envelope, or each file, if files are given. The transaction id
-/// of every acknowledged envelope is printed, one a line. It stops at the first refusal, which names the reason;
+/// of every acknowledged envelope is printed, one a line, or with --json an object a line. It stops at the first refusal, which names the reason;
 /// nothing is ever sent twice.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "Examples:
@@ -34,8 +38,11 @@ pub(super) struct Args {
     #[arg(long, value_enum)]
     acknowledge: Option<AcknowledgeArg>,
     /// How many envelopes may be unanswered at a time.
-    #[arg(long, value_name = "N", default_value_t = 128)]
-    in_flight: usize,
+    #[arg(long, value_name = "N", default_value = "128")]
+    in_flight: NonZeroUsize,
+    /// Prints an object a line, with index, from 0, and `tx_id`, or file with --raw.
+    #[arg(long)]
+    json: bool,
     #[command(flatten)]
     connection: ConnectionArgs,
 }
@@ -57,8 +64,31 @@ impl From<AcknowledgeArg> for Acknowledge {
     }
 }
 
-/// What is printed when its envelope is acknowledged, in the order sent.
-type Labels = Arc<Mutex<std::collections::VecDeque<String>>>;
+/// What is printed when its envelope is acknowledged.
+#[derive(Debug, Serialize)]
+struct Label {
+    /// Of the envelope, among those of this command, from 0.
+    index: u64,
+    #[serde(flatten)]
+    name: Name,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Name {
+    TxId(String),
+    File(String),
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (Self::TxId(name) | Self::File(name)) = self;
+        f.write_str(name)
+    }
+}
+
+/// In the order sent.
+type Labels = Arc<Mutex<VecDeque<Name>>>;
 
 impl Args {
     pub(super) async fn run(self) -> Result<(), Failure> {
@@ -71,7 +101,7 @@ impl Args {
         let open = target.connect().await?;
         let options = BroadcastOptions {
             acknowledge: self.acknowledge.map(Acknowledge::from),
-            in_flight_max: self.in_flight,
+            in_flight_max: self.in_flight.get(),
         };
         let (sender, answers) = broadcast::open(&open, options);
         let labels = Labels::default();
@@ -81,7 +111,7 @@ impl Args {
             labels: labels.clone(),
         };
         let mut sending = Box::pin(source.send(self.files, self.raw));
-        let mut receiving = Box::pin(receive(answers, labels));
+        let mut receiving = Box::pin(receive(answers, labels, self.json));
         // A refusal ends the command even while standard input stays open.
         tokio::select! {
             sent = &mut sending => sent.and(receiving.await),
@@ -104,9 +134,10 @@ impl Source {
         for file in files {
             let content = tokio::fs::read(&file)
                 .await
-                .map_err(|error| Failure::new(format!("cannot read {}: {error}", file.display())))?;
+                .map_err(|error| Failure::unreadable(&file, &error))?;
             if raw {
-                self.submit(file.display().to_string(), content.into()).await;
+                let name = Name::File(file.display().to_string());
+                self.submit(name, content.into()).await;
             } else {
                 self.sign_and_submit(content.into()).await;
             }
@@ -124,22 +155,28 @@ impl Source {
 
     async fn sign_and_submit(&self, data: Bytes) {
         let signed = self.signer.transaction(data);
-        self.submit(signed.tx_id.to_string(), signed.bytes).await;
+        self.submit(Name::TxId(signed.tx_id.to_string()), signed.bytes)
+            .await;
     }
 
     /// When the stream has ended, the receiving side knows why and says so.
-    async fn submit(&self, label: String, envelope: Bytes) {
-        self.labels.lock().push_back(label);
+    async fn submit(&self, name: Name, envelope: Bytes) {
+        self.labels.lock().push_back(name);
         if self.sender.send(envelope).await.is_err() {
             std::future::pending::<()>().await;
         }
     }
 }
 
-async fn receive(mut answers: BroadcastAnswers, labels: Labels) -> Result<(), Failure> {
-    while answers.next().await?.is_some() {
-        if let Some(label) = labels.lock().pop_front() {
-            output::line(label)?;
+async fn receive(mut answers: BroadcastAnswers, labels: Labels, json: bool) -> Result<(), Failure> {
+    while let Some(index) = answers.next().await? {
+        let Some(name) = labels.lock().pop_front() else {
+            continue;
+        };
+        if json {
+            output::json(&Label { index, name })?;
+        } else {
+            output::line(name)?;
         }
     }
     Ok(())

@@ -1,7 +1,10 @@
 //! `ordain channel`
 
-use std::path::PathBuf;
+mod update;
 
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
 use clap::Subcommand;
 use protos::ChannelId;
 use serde::Serialize;
@@ -10,16 +13,19 @@ use super::Failure;
 use super::connect::TlsArgs;
 use super::output;
 use crate::connection_file::{ConnectionFile, TlsFiles};
-use crate::participation::AdminClient;
+use crate::participation::{AdminClient, AdminError, ChannelInfo};
 
-/// Lets nodes join channels, and shows which they have.
+/// Lets nodes join and leave channels, shows which they have, and hands in config updates.
 ///
-/// Speaks to the admin listener of a node. Answers are printed as JSON; a refusal is an error and a non-zero exit.
+/// Speaks to the admin listener of a node, as osnadmin does: https with --ca, --client-cert and --client-key, plain
+/// http without. Prints a line for people, or with --json the node's own answer. A refusal is an error with the node's
+/// words, and exit code 1 whatever the HTTP status was.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "Examples:
-  ordain channel join --block mychannel.block --admin localhost:7053 --ca ca.crt --cert admin.crt --key admin.key
   ordain channel list -c ordain-quickstart/connection.json
-  ordain channel info mychannel -c ordain-quickstart/connection.json")]
+  ordain channel info mychannel -c ordain-quickstart/connection.json --json
+  ordain channel join --block mychannel.block --admin localhost:7053 --ca ca.crt \\
+      --client-cert admin.crt --client-key admin.key")]
 pub(super) struct Args {
     #[command(subcommand)]
     action: Action,
@@ -28,8 +34,8 @@ pub(super) struct Args {
 #[derive(Debug, Subcommand)]
 enum Action {
     /// Lets a node join the channel of a config block; with a connection file, all its nodes.
-    ///
-    /// Example: ordain channel join --block mychannel.block --admin localhost:7053
+    #[command(after_long_help = "Example:
+  ordain channel join --block mychannel.block --admin localhost:7053")]
     Join {
         /// Block file, such as ordain genesis makes.
         #[arg(short, long, value_name = "FILE")]
@@ -37,16 +43,19 @@ enum Action {
         #[command(flatten)]
         admin: AdminArgs,
     },
-    /// Lists the channels of a node.
+    /// Lists the channels of a node: name, relation, status, height.
     ///
-    /// Example: ordain channel list --admin localhost:7053
+    /// With --json the list as the node gives it, which has the names only.
+    #[command(after_long_help = "Examples:
+  ordain channel list --admin localhost:7053
+  ordain channel list -c connection.json --json | jq -r .channels[].name")]
     List {
         #[command(flatten)]
         admin: AdminArgs,
     },
     /// Shows how a node stands to one channel: relation, status, height.
-    ///
-    /// Example: ordain channel info mychannel --admin localhost:7053
+    #[command(after_long_help = "Example:
+  ordain channel info mychannel --admin localhost:7053")]
     Info {
         /// The channel.
         #[arg(value_parser = |text: &str| ChannelId::parse(text))]
@@ -54,13 +63,32 @@ enum Action {
         #[command(flatten)]
         admin: AdminArgs,
     },
-    /// Removes a channel, its blocks included, from a node.
+    /// Removes a channel, its blocks included, from one node.
     ///
-    /// Example: ordain channel remove mychannel --admin localhost:7053
+    /// The other nodes keep it. A node that cannot remove channels refuses.
+    #[command(after_long_help = "Example:
+  ordain channel remove mychannel --admin localhost:7053")]
     Remove {
         /// The channel.
         #[arg(value_parser = |text: &str| ChannelId::parse(text))]
         channel: ChannelId,
+        #[command(flatten)]
+        admin: AdminArgs,
+    },
+    /// Hands in a config update of a channel, signed by whom its policies ask for.
+    ///
+    /// What is in the file is compared with CHANNEL, and the node asked whether it has that channel, before anything
+    /// is sent. The answer comes before the update stands in a block: ordain channel info shows when the height has
+    /// grown. A node that takes no config updates refuses.
+    #[command(after_long_help = "Example:
+  ordain channel update mychannel --envelope update.envelope --admin localhost:7053")]
+    Update {
+        /// The channel.
+        #[arg(value_parser = |text: &str| ChannelId::parse(text))]
+        channel: ChannelId,
+        /// File with the signed, serialized envelope of a config update.
+        #[arg(short, long, value_name = "FILE", visible_alias = "config-update-envelope")]
+        envelope: PathBuf,
         #[command(flatten)]
         admin: AdminArgs,
     },
@@ -76,6 +104,9 @@ struct AdminArgs {
     /// Admin listener of one node.
     #[arg(short, long, value_name = "HOST:PORT")]
     admin: Option<String>,
+    /// Prints the node's answers as JSON, an object a line.
+    #[arg(long, help_heading = "Options")]
+    json: bool,
     #[command(flatten)]
     tls: TlsArgs,
 }
@@ -113,21 +144,87 @@ impl Args {
     pub(super) async fn run(self) -> Result<(), Failure> {
         match self.action {
             Action::Join { block, admin } => {
-                let read = std::fs::read(&block)
-                    .map_err(|error| Failure::new(format!("cannot read {}: {error}", block.display())))?;
+                let block = read(&block)?;
+                let json = admin.json;
                 for client in admin.clients()? {
-                    print(&client.join(read.clone().into()).await?)?;
+                    tell(&client.join(block.clone()).await?, json)?;
                 }
                 Ok(())
             }
-            Action::List { admin } => print(&admin.first()?.list().await?),
-            Action::Info { channel, admin } => print(&admin.first()?.info(&channel).await?),
-            Action::Remove { channel, admin } => Ok(admin.first()?.remove(&channel).await?),
+            Action::List { admin } => list(admin).await,
+            Action::Info { channel, admin } => {
+                let json = admin.json;
+                tell(&admin.first()?.info(&channel).await?, json)
+            }
+            Action::Remove { channel, admin } => remove(&channel, admin).await,
+            Action::Update {
+                channel,
+                envelope,
+                admin,
+            } => {
+                let json = admin.json;
+                let update = update::check(read(&envelope)?, &channel, &envelope)?;
+                tell(&update::hand_in(&admin.first()?, &channel, update).await?, json)
+            }
         }
     }
 }
 
-fn print(answer: &impl Serialize) -> Result<(), Failure> {
-    let text = serde_json::to_string_pretty(answer).map_err(Failure::new)?;
-    output::line(text)
+fn read(path: &Path) -> Result<Bytes, Failure> {
+    let content = std::fs::read(path).map_err(|error| Failure::unreadable(path, &error))?;
+    Ok(content.into())
+}
+
+async fn list(admin: AdminArgs) -> Result<(), Failure> {
+    let json = admin.json;
+    let client = admin.first()?;
+    let list = client.list().await?;
+    if json {
+        return output::json(&list);
+    }
+    for entry in &list.channels {
+        let channel = ChannelId::parse(&entry.name).map_err(Failure::new)?;
+        match client.info(&channel).await {
+            Ok(info) => tell(&info, false)?,
+            // Removed since it was listed.
+            Err(AdminError::Refused { status: 404, .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    if list.channels.is_empty() {
+        eprintln!("the node has no channels; ordain channel join gives it one");
+    }
+    Ok(())
+}
+
+/// What a script reads when there is no answer to hand on.
+#[derive(Serialize)]
+struct Removed<'a> {
+    removed: &'a str,
+}
+
+async fn remove(channel: &ChannelId, admin: AdminArgs) -> Result<(), Failure> {
+    let json = admin.json;
+    admin.first()?.remove(channel).await?;
+    if json {
+        return output::json(&Removed {
+            removed: channel.as_str(),
+        });
+    }
+    output::line(format!("{channel} is removed from this node"))
+}
+
+/// One line, or one line of JSON.
+fn tell(info: &ChannelInfo, json: bool) -> Result<(), Failure> {
+    if json {
+        return output::json(info);
+    }
+    let ChannelInfo {
+        name,
+        consensus_relation: relation,
+        status,
+        height,
+        ..
+    } = info;
+    output::line(format!("{name:<24} {relation:<10} {status:<10} height {height}"))
 }

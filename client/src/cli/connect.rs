@@ -7,19 +7,34 @@ use clap::Args;
 use super::Failure;
 use crate::connection_file::{ConnectionFile, IdentityFiles, OrdererAddresses, TlsFiles};
 
-/// Which node, and as whom.
+/// Which node, which channel, and as whom.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Connection")]
 pub(super) struct ConnectionArgs {
+    /// Channel.
+    #[arg(long, value_name = "NAME")]
+    channel: Option<String>,
+    #[command(flatten)]
+    node: NodeArgs,
+}
+
+impl ConnectionArgs {
+    /// Reads the file and lays the arguments over it.
+    pub(super) fn resolve(self) -> Result<ConnectionFile, Failure> {
+        self.node.resolve(self.channel)
+    }
+}
+
+/// Which node, and as whom.
+#[derive(Debug, Default, Args)]
+#[command(next_help_heading = "Connection")]
+pub(super) struct NodeArgs {
     /// Connection file (JSON) that holds all that follows; single arguments override it.
     #[arg(short, long, value_name = "FILE")]
     connection: Option<PathBuf>,
     /// Orderer to speak to.
     #[arg(short, long, value_name = "HOST:PORT")]
     orderer: Option<String>,
-    /// Channel.
-    #[arg(long, value_name = "NAME")]
-    channel: Option<String>,
     /// MSP folder of the user who signs (with signcerts and keystore).
     #[arg(long, value_name = "DIR")]
     msp: Option<PathBuf>,
@@ -31,17 +46,17 @@ pub(super) struct ConnectionArgs {
 }
 
 /// TLS of a connection.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub(super) struct TlsArgs {
     /// TLS authorities to trust (PEM). Without any, plain text is spoken.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", visible_alias = "ca-file")]
     ca: Option<PathBuf>,
     /// TLS client certificate (PEM).
-    #[arg(long, value_name = "FILE", requires = "key")]
-    cert: Option<PathBuf>,
+    #[arg(long, value_name = "FILE", requires = "client_key")]
+    client_cert: Option<PathBuf>,
     /// Its key (PEM).
-    #[arg(long, value_name = "FILE", requires = "cert")]
-    key: Option<PathBuf>,
+    #[arg(long, value_name = "FILE", requires = "client_cert")]
+    client_key: Option<PathBuf>,
     /// Name to expect in the server's certificate, in place of the address.
     #[arg(long, value_name = "NAME")]
     server_name: Option<String>,
@@ -50,7 +65,7 @@ pub(super) struct TlsArgs {
 impl TlsArgs {
     /// What the arguments say, over what `file` says.
     pub(super) fn over(self, file: Option<TlsFiles>) -> Result<Option<TlsFiles>, Failure> {
-        let given = self.cert.is_some() || self.server_name.is_some();
+        let given = self.client_cert.is_some() || self.server_name.is_some();
         let mut tls = match (self.ca, file) {
             (Some(ca), file) => TlsFiles {
                 ca,
@@ -62,23 +77,27 @@ impl TlsArgs {
             (None, None) if given => return Err(Failure::usage("--ca is missing: whom to trust for TLS")),
             (None, None) => return Ok(None),
         };
-        if self.cert.is_some() {
-            (tls.certificate, tls.key) = (self.cert, self.key);
+        if self.client_cert.is_some() {
+            (tls.certificate, tls.key) = (self.client_cert, self.client_key);
         }
         tls.server_name = self.server_name.or(tls.server_name);
         Ok(Some(tls))
     }
 }
 
-impl ConnectionArgs {
-    /// Reads the file and lays the arguments over it.
-    pub(super) fn resolve(self) -> Result<ConnectionFile, Failure> {
-        let file = self.connection.as_deref().map(ConnectionFile::read).transpose()?;
+impl NodeArgs {
+    /// Reads the file and lays the arguments over it. An identity that is given is the only one.
+    pub(super) fn resolve(self, channel: Option<String>) -> Result<ConnectionFile, Failure> {
+        let mut file = self.connection.as_deref().map(ConnectionFile::read).transpose()?;
+        let identities = match &mut file {
+            Some(file) if self.msp.is_none() => std::mem::take(&mut file.identities),
+            _ => Vec::new(),
+        };
         let missing = |what: &str| {
             Failure::usage(format!("{what} is missing")).hint(
-            "give a connection file with -c (orderer quickstart writes one), or --orderer, --channel, --msp and \
-             --msp-id",
-        )
+                "give a connection file with -c (orderer quickstart writes one), or --orderer, --channel, --msp and \
+                 --msp-id",
+            )
         };
         let file_identity = file.as_ref().map(|file| file.identity.clone());
         let identity = IdentityFiles {
@@ -91,15 +110,22 @@ impl ConnectionArgs {
                 .or(file_identity.map(|identity| identity.msp))
                 .ok_or_else(|| missing("--msp"))?,
         };
-        let channel = self.channel.or(file.as_ref().map(|file| file.channel.clone()));
+        let channel = channel.or(file.as_ref().map(|file| file.channel.clone()));
         let given = self
             .orderer
             .map(|address| vec![OrdererAddresses { address, admin: None }]);
         let orderers = given.or(file.as_ref().map(|file| file.orderers.clone()));
+        let channel = channel.ok_or_else(|| missing("--channel"))?;
+        // The file's block is of the file's channel.
+        let same_channel = |file: &&ConnectionFile| file.channel == channel;
         Ok(ConnectionFile {
-            channel: channel.ok_or_else(|| missing("--channel"))?,
-            genesis: file.as_ref().and_then(|file| file.genesis.clone()),
+            genesis: file
+                .as_ref()
+                .filter(same_channel)
+                .and_then(|file| file.genesis.clone()),
+            channel,
             identity,
+            identities,
             admin_tls: file.as_ref().and_then(|file| file.admin_tls.clone()),
             tls: self.tls.over(file.and_then(|file| file.tls))?,
             orderers: orderers.ok_or_else(|| missing("--orderer"))?,

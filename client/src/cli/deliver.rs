@@ -18,6 +18,8 @@ use crate::deliver::{DeliverError, DeliverStream, Position, Resume, Seek};
 use crate::envelope::EnvelopeSigner;
 use check::Check;
 
+pub(super) use check::read_block;
+
 /// Reads the blocks of a channel, and checks them.
 ///
 /// Every block's link to the one before it, its data hash and its orderers' signatures are checked against the
@@ -27,7 +29,7 @@ use check::Check;
 #[command(after_long_help = "Examples:
   ordain deliver -c ordain-quickstart/connection.json                    all blocks there are
   ordain deliver -c connection.json --from newest --follow               the newest, and whatever comes
-  ordain deliver -c connection.json --from 5 --to 9 --format json | jq .entries[].tx_id
+  ordain deliver -c connection.json --from 5 --to 9 --json | jq .entries[].tx_id
   ordain deliver -c connection.json --from 5 --to 5 --save block-5.block")]
 pub(super) struct Args {
     /// First block: oldest, newest, next (the one that does not exist yet), or a number.
@@ -47,6 +49,9 @@ pub(super) struct Args {
     /// How to print blocks; a table on a terminal, JSON lines elsewhere.
     #[arg(long, value_enum)]
     format: Option<Format>,
+    /// The same as --format json.
+    #[arg(long, conflicts_with = "format")]
+    json: bool,
     /// Saves each block as it came, too: to this file, or with {} in it to a file per block number.
     #[arg(long, value_name = "FILE")]
     save: Option<PathBuf>,
@@ -111,14 +116,17 @@ enum Format {
 
 impl Args {
     pub(super) async fn run(self) -> Result<(), Failure> {
+        let format = self.chosen_format();
         let file = self.connection.resolve()?;
         let targets = file.targets()?;
         let target = targets
             .first()
             .ok_or_else(|| Failure::usage("no orderer is given"))?;
+        // Files first: what is wrong with them shows without a node.
+        let signer = file.signer()?;
         let node = Node {
             connection: target.connect().await?,
-            signer: file.signer()?,
+            signer,
         };
         let (first, last) = node.range(self.from, self.to, self.follow).await?;
         let mut check = if self.no_verify {
@@ -127,7 +135,7 @@ impl Args {
             Check::prepare(&node, first, file.genesis.as_deref()).await?
         };
         let mut printer = Printer {
-            format: self.format.unwrap_or_else(default_format),
+            format,
             save: self.save,
         };
         let seek = Seek {
@@ -145,6 +153,16 @@ impl Args {
         }
         eprintln!("{}", check.summary(first, count));
         Ok(())
+    }
+}
+
+impl Args {
+    fn chosen_format(&self) -> Format {
+        match self.format {
+            Some(format) => format,
+            None if self.json => Format::Json,
+            None => default_format(),
+        }
     }
 }
 

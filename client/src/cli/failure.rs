@@ -1,6 +1,7 @@
 //! A command that failed: what went wrong, and what to do next.
 
 use std::fmt::Display;
+use std::path::Path;
 use std::process::ExitCode;
 
 use crate::broadcast::BroadcastError;
@@ -9,7 +10,7 @@ use crate::connection_file::ConnectionFileError;
 use crate::crypto::{CryptoError, ManifestError};
 use crate::deliver::DeliverError;
 use crate::genesis::GenesisSpecError;
-use crate::load::LoadError;
+use crate::load::{LoadError, ReadError};
 use crate::participation::AdminError;
 use crate::verify::VerifyError;
 
@@ -17,6 +18,12 @@ use crate::verify::VerifyError;
 const FAILED: u8 = 1;
 /// The command line makes no sense.
 const USAGE: u8 = 2;
+/// What shells show for a program that SIGINT ended.
+const INTERRUPTED: u8 = 130;
+
+/// What a block that does not verify means.
+const DISTRUST: &str =
+    "do not trust this node's answers: compare the block with another node's, and with your genesis block";
 
 #[derive(Debug)]
 pub(super) struct Failure {
@@ -51,6 +58,26 @@ impl Failure {
         }
     }
 
+    /// A signal ended it before everything was done.
+    pub(super) fn interrupted(message: impl Display) -> Self {
+        Self {
+            code: INTERRUPTED,
+            ..Self::new(message)
+        }
+    }
+
+    /// A file that cannot be read.
+    pub(super) fn unreadable(path: &Path, error: &std::io::Error) -> Self {
+        let failure = Self::new(format!("cannot read {}: {error}", path.display()));
+        match error.kind() {
+            std::io::ErrorKind::NotFound => {
+                failure.hint("check the path; relative ones start from the working folder")
+            }
+            std::io::ErrorKind::PermissionDenied => failure.hint("check who may read it"),
+            _ => failure,
+        }
+    }
+
     pub(super) fn hint(mut self, hint: impl Display) -> Self {
         self.hint = Some(hint.to_string());
         self
@@ -77,7 +104,7 @@ impl From<ConnectError> for Failure {
             ConnectError::Tls { .. } => {
                 "check that --ca is the TLS authority of the node, that the address is a name in its \
                  certificate (else give --server-name), and whether the node wants a client certificate \
-                 (--cert, --key)"
+                 (--client-cert, --client-key)"
             }
             ConnectError::Name(_) => "give a host name with --server-name",
             ConnectError::Http { .. } => {
@@ -93,13 +120,20 @@ impl From<AdminError> for Failure {
         let failure = Self::new(&error);
         match &error {
             AdminError::Transport { .. } => failure.hint(
-                "is this the address of the node's admin listener? With TLS it wants --ca, --cert and --key of \
-                 the orderer organisation's TLS authority",
+                "is this the address of the node's admin listener? With TLS it wants --ca, --client-cert and \
+                 --client-key of the orderer organisation's TLS authority",
             ),
+            AdminError::Refused {
+                status: 405, reason, ..
+            } if reason.starts_with("invalid request method") => {
+                failure.hint("this node does not offer that; ordain channel --help says which nodes do")
+            }
             AdminError::Refused { status: 404, .. } => {
                 failure.hint("ordain channel list shows what the node has")
             }
-            AdminError::Refused { status: 405, .. } => failure.hint("ordain channel info shows how it stands to it"),
+            AdminError::Refused { status: 405, .. } => {
+                failure.hint("ordain channel info shows how it stands to it")
+            }
             _ => failure,
         }
     }
@@ -144,21 +178,70 @@ impl From<GenesisSpecError> for Failure {
 
 impl From<ConnectionFileError> for Failure {
     fn from(error: ConnectionFileError) -> Self {
-        Self::new(error)
+        let hint = match &error {
+            ConnectionFileError::Io { .. } => {
+                "check the path; orderer quickstart writes a connection file, FOLDER/connection.json"
+            }
+            ConnectionFileError::Parse { .. } => {
+                "it should be JSON with the keys channel, identity, orderers, and optionally genesis, identities, tls, \
+                 admin_tls"
+            }
+            ConnectionFileError::Channel { .. } => {
+                "a channel's name is a lower-case letter, then lower-case letters, digits, dots and dashes"
+            }
+            ConnectionFileError::NoAddress(_) => {
+                "list it under orderers in the connection file, or give --orderer or --admin"
+            }
+            ConnectionFileError::HalfPair => "give --client-cert and --client-key together",
+            ConnectionFileError::Address(_) => "give host and port, such as localhost:7050",
+            ConnectionFileError::Tls { .. } => "authorities, certificate and key should be PEM files",
+            ConnectionFileError::Identity(_) => {
+                "an MSP folder has the user's certificate in signcerts and the key in keystore"
+            }
+            ConnectionFileError::Admin(_) => return Self::new(error),
+        };
+        Self::new(&error).hint(hint)
     }
 }
 
 impl From<DeliverError> for Failure {
     fn from(error: DeliverError) -> Self {
-        Self::new(error)
+        let failure = Self::new(&error);
+        match &error {
+            DeliverError::Refused { status: 404 } => {
+                failure.hint("check the channel's name; ordain channel list shows what the node has")
+            }
+            DeliverError::Refused { status: 403 } => failure.hint("check --msp, --msp-id and the channel"),
+            DeliverError::Refused { status: 503 } => {
+                failure.hint("ordain channel info shows how the node stands to the channel")
+            }
+            DeliverError::Broken { .. } => {
+                failure.hint("is the node still running? --from goes on from any block")
+            }
+            _ => failure,
+        }
+    }
+}
+
+impl From<ReadError> for Failure {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::Connect(error) => error.into(),
+            ReadError::Deliver { source, channel } => Self {
+                message: format!("cannot read channel {channel}: {source}"),
+                ..source.into()
+            },
+            ReadError::Verify { .. } => Self::new(error).hint(DISTRUST),
+            ReadError::OtherGenesis { .. } => Self::new(error).hint(
+                "the node serves another channel of this name, or the connection file is of another network",
+            ),
+        }
     }
 }
 
 impl From<VerifyError> for Failure {
     fn from(error: VerifyError) -> Self {
-        Self::new(error).hint(
-            "do not trust this node's answers: compare the block with another node's, and with your genesis block",
-        )
+        Self::new(error).hint(DISTRUST)
     }
 }
 
@@ -166,7 +249,14 @@ impl From<LoadError> for Failure {
     fn from(error: LoadError) -> Self {
         match error {
             LoadError::Connect(error) => error.into(),
-            other => Self::new(other),
+            LoadError::Deliver { source, channel } => Self {
+                message: format!("cannot follow channel {channel}: {source}"),
+                ..source.into()
+            },
+            LoadError::TooLarge { .. } => Self::usage(error)
+                .hint("send fewer or smaller ones (-n, --payload), or allow more with --memory"),
+            LoadError::Interrupted => Self::interrupted(error),
+            LoadError::Empty | LoadError::Signing(_) => Self::new(error),
         }
     }
 }

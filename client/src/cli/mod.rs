@@ -1,7 +1,8 @@
 //! The command line `ordain`: one file a command, each a thin layer over the library.
 //!
-//! Exit codes: 0 done; 1 refused, failed, or a promise found broken; 2 the command line makes no sense.
-//! Results go to stdout, everything else to stderr. Progress is drawn on a terminal only.
+//! Exit codes: 0 done; 1 refused, failed, or a promise found broken; 2 the command line makes no sense; 130 ended by
+//! Ctrl-C before everything was done. Results go to stdout, everything else to stderr. Progress and colours are drawn
+//! on a terminal only, colours not if `NO_COLOR` is set.
 
 mod bench;
 mod broadcast;
@@ -31,7 +32,8 @@ use failure::Failure;
   echo hello | ordain broadcast -c ordain-quickstart/connection.json
   ordain deliver -c ordain-quickstart/connection.json
 
-Each command explains itself with examples: ordain COMMAND --help"
+Each command explains itself with examples: ordain COMMAND --help
+Exit codes: 0 done, 1 refused or failed, 2 the command line makes no sense, 130 ended by Ctrl-C"
 )]
 struct Cli {
     #[command(subcommand)]
@@ -47,12 +49,19 @@ enum Command {
     Deliver(deliver::Args),
     Bench(bench::Args),
     /// Prints a completion script for a shell, such as bash, zsh or fish.
-    ///
-    /// Example: ordain completions bash > ~/.local/share/bash-completion/completions/ordain
+    #[command(after_long_help = "Examples:
+  ordain completions bash > ~/.local/share/bash-completion/completions/ordain
+  ordain completions zsh > ~/.zfunc/_ordain          with fpath+=~/.zfunc before compinit in ~/.zshrc
+  ordain completions fish > ~/.config/fish/completions/ordain.fish")]
     Completions {
         /// Which shell.
         shell: clap_complete::Shell,
     },
+}
+
+/// The whole command line, for whoever wants to walk it.
+pub fn command() -> clap::Command {
+    Cli::command()
 }
 
 /// Runs the command that the process was started with.
@@ -75,15 +84,17 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Channel(args) => runtime.block_on(args.run()),
         Command::Broadcast(args) => finish(runtime, args.run()),
         Command::Deliver(args) => runtime.block_on(args.run()),
-        Command::Bench(args) => runtime.block_on(args.run()),
+        Command::Bench(args) => finish(runtime, args.run()),
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "ordain", &mut std::io::stdout());
-            Ok(())
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "ordain", &mut script);
+            output::line(String::from_utf8_lossy(&script).trim_end())
         }
     }
 }
 
-/// Standard input is read by a thread that cannot be interrupted; it must not hold up the exit.
+/// Standard input is read by a thread that cannot be interrupted, and envelopes are signed by others; they must not
+/// hold up the exit.
 fn finish(
     runtime: tokio::runtime::Runtime,
     work: impl Future<Output = Result<(), Failure>>,
@@ -102,16 +113,38 @@ mod tests {
         Cli::command().debug_assert();
     }
 
+    /// Every command with its full name, those that only hold others included.
+    fn walk(command: &clap::Command, prefix: &str, found: &mut Vec<(String, clap::Command)>) {
+        for inner in command.get_subcommands() {
+            let name = format!("{prefix} {}", inner.get_name());
+            walk(inner, &name, found);
+            found.push((name, inner.clone()));
+        }
+    }
+
+    fn all() -> Vec<(String, clap::Command)> {
+        let mut found = Vec::new();
+        walk(&command(), "ordain", &mut found);
+        found
+    }
+
     #[test]
     fn every_command_teaches_by_example() {
-        for mut command in Cli::command().get_subcommands().cloned() {
-            let name = command.get_name().to_owned();
+        for (name, mut command) in all() {
             let help = command.render_long_help().to_string();
             assert!(help.contains("Example"), "{name} has no example");
-            assert!(
-                help.contains(&format!("ordain {name}")),
-                "{name} is not shown in use"
-            );
+            assert!(help.contains(&name), "{name} is not shown in use:\n{help}");
+            assert!(command.get_about().is_some(), "{name} does not say what it does");
+        }
+    }
+
+    #[test]
+    fn every_argument_is_explained() {
+        for (name, command) in all() {
+            for argument in command.get_arguments() {
+                let id = argument.get_id();
+                assert!(argument.get_help().is_some(), "{name}: {id} is not explained");
+            }
         }
     }
 }

@@ -3,6 +3,8 @@
 use std::fmt::Display;
 use std::io::{self, Write as _};
 
+use serde::Serialize;
+
 use super::Failure;
 
 /// Prints one line.
@@ -11,4 +13,9 @@ pub(super) fn line(text: impl Display) -> Result<(), Failure> {
         io::ErrorKind::BrokenPipe => Failure::nobody_reads(),
         _ => Failure::new(format!("cannot write to standard output: {error}")),
     })
+}
+
+/// Prints one JSON object on one line.
+pub(super) fn json(value: &impl Serialize) -> Result<(), Failure> {
+    line(serde_json::to_string(value).map_err(Failure::new)?)
 }

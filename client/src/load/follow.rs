@@ -1,8 +1,9 @@
-//! The deliver stream of a run: every block from the start on, matched against what was sent.
+//! The deliver streams of a run, one a channel: every block from the start on, matched against what was sent.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::future::join_all;
 use protos::{BlockNumber, SealedBlock};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -17,12 +18,10 @@ use crate::verify::{ChainVerifier, VerifyError};
 /// How often completeness is looked at while waiting.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// What was seen of the chain.
+/// What was seen of one chain, or of all.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Seen {
     pub(super) blocks: u64,
-    /// Entries of this run, duplicates included.
-    pub(super) entries: u64,
     /// Entries that somebody else sent.
     pub(super) foreign: u64,
     newest: Option<BlockNumber>,
@@ -31,12 +30,76 @@ pub(super) struct Seen {
 /// What following ended with.
 pub(super) struct Followed {
     pub(super) seen: Seen,
-    pub(super) failure: Option<String>,
+    /// Whether everything was read up to the tip that stood after the last answer.
+    pub(super) whole: bool,
+    pub(super) failures: Vec<String>,
 }
 
-pub(super) struct Follower {
+/// Where to follow a channel from.
+pub(super) struct Place {
     connection: Connection,
     signer: EnvelopeSigner,
+    first: BlockNumber,
+    verifier: Option<ChainVerifier>,
+}
+
+/// Finds the place in each channel, so that no block of the run is missed. With a verifier the place in the first
+/// channel is where it stands.
+pub(super) async fn places(
+    spec: &LoadSpec,
+    mut verifier: Option<ChainVerifier>,
+) -> Result<Vec<Place>, LoadError> {
+    let target = spec.targets.first().ok_or(LoadError::Empty)?;
+    let mut places = Vec::new();
+    for signer in spec.channels() {
+        let connection = target.connect().await?;
+        let verifier = verifier.take();
+        let newest = newest(&connection, signer)
+            .await
+            .map_err(|source| LoadError::Deliver {
+                channel: signer.channel().to_string(),
+                source,
+            })?;
+        places.push(Place {
+            connection,
+            signer: signer.clone(),
+            first: verifier.as_ref().map_or(newest.next(), ChainVerifier::next),
+            verifier,
+        });
+    }
+    Ok(places)
+}
+
+/// One follower a channel.
+pub(super) struct Followers(Vec<Follower>);
+
+impl Followers {
+    pub(super) fn start(places: Vec<Place>, tally: &Arc<Tally>) -> Self {
+        let start = |(channel, place)| Follower::start(place, channel, tally.clone());
+        Self(places.into_iter().enumerate().map(start).collect())
+    }
+
+    /// Follows each channel to its end.
+    pub(super) async fn finish(self, patience: Duration) -> Followed {
+        let mut all = Followed {
+            seen: Seen::default(),
+            whole: true,
+            failures: Vec::new(),
+        };
+        for one in join_all(self.0.into_iter().map(|follower| follower.finish(patience))).await {
+            all.seen.blocks += one.seen.blocks;
+            all.seen.foreign += one.seen.foreign;
+            all.whole &= one.whole;
+            all.failures.extend(one.failures);
+        }
+        all
+    }
+}
+
+struct Follower {
+    connection: Connection,
+    signer: EnvelopeSigner,
+    channel: usize,
     tally: Arc<Tally>,
     latest: watch::Receiver<Seen>,
     task: JoinHandle<FollowError>,
@@ -57,66 +120,82 @@ enum FollowError {
 }
 
 impl Follower {
-    /// Returns once the place to start from is known, so that no block of the run is missed.
-    ///
-    /// With a verifier that place is where it stands.
-    pub(super) async fn start(
-        spec: &LoadSpec,
-        tally: Arc<Tally>,
-        verifier: Option<ChainVerifier>,
-    ) -> Result<Self, LoadError> {
-        let target = spec.targets.first().ok_or(LoadError::Empty)?;
-        let connection = target.connect().await?;
-        let first = match &verifier {
-            Some(verifier) => verifier.next(),
-            None => newest(&connection, &spec.signer).await?.next(),
-        };
-        let seek = Seek::follow(Position::Number(first));
-        let stream = DeliverStream::new(&connection, spec.signer.clone(), seek, Resume::default());
-        let (updates, latest) = watch::channel(Seen::default());
-        let task = tokio::spawn(follow(stream, verifier, tally.clone(), updates));
-        Ok(Self {
+    fn start(place: Place, channel: usize, tally: Arc<Tally>) -> Self {
+        let Place {
             connection,
-            signer: spec.signer.clone(),
+            signer,
+            first,
+            verifier,
+        } = place;
+        let seek = Seek::follow(Position::Number(first));
+        let stream = DeliverStream::new(&connection, signer.clone(), seek, Resume::default());
+        let (updates, latest) = watch::channel(Seen::default());
+        let notes = Notes {
+            channel,
+            tally: tally.clone(),
+            updates,
+        };
+        Self {
+            connection,
+            signer,
+            channel,
             tally,
             latest,
-            task,
-        })
-    }
-
-    /// Waits for what is missing while blocks keep coming, then reads on up to the tip of that moment, since a
-    /// second copy may stand behind the first.
-    pub(super) async fn finish(mut self, patience: Duration) -> Followed {
-        let failure = self.wait(patience, |tally, _| tally.is_complete()).await;
-        let failure = match failure {
-            Some(failure) => Some(failure),
-            None => self.read_to_tip(patience).await,
-        };
-        self.task.abort();
-        let seen = *self.latest.borrow();
-        Followed { seen, failure }
-    }
-
-    async fn read_to_tip(&mut self, patience: Duration) -> Option<String> {
-        match newest(&self.connection, &self.signer).await {
-            Ok(tip) => self.wait(patience, move |_, seen| reached(seen, tip)).await,
-            Err(error) => Some(error.to_string()),
+            task: tokio::spawn(follow(stream, verifier, notes)),
         }
     }
 
-    /// Waits until `done`, or says why it never will be.
-    async fn wait(&mut self, patience: Duration, done: impl Fn(&Tally, &Seen) -> bool) -> Option<String> {
+    /// Waits for what is missing while blocks keep coming, then reads on up to the tip of that moment: a second copy
+    /// may stand behind the first, and what is missing even there is lost.
+    async fn finish(mut self, patience: Duration) -> Followed {
+        let failure = self.read_to_end(patience).await;
+        self.task.abort();
+        let channel = self.signer.channel();
+        Followed {
+            seen: *self.latest.borrow(),
+            whole: failure.is_none(),
+            failures: failure
+                .map(|failure| format!("channel {channel}: {failure}"))
+                .into_iter()
+                .collect(),
+        }
+    }
+
+    /// Why it could not, if so.
+    async fn read_to_end(&mut self, patience: Duration) -> Option<String> {
+        let channel = self.channel;
+        let complete = move |tally: &Tally, _: &Seen| tally.is_complete(channel);
+        if let Waited::Ended(error) = self.wait(patience, complete).await {
+            return Some(error);
+        }
+        let newest = newest(&self.connection, &self.signer);
+        let tip = match tokio::time::timeout(patience, newest).await {
+            Ok(Ok(tip)) => tip,
+            Ok(Err(error)) => return Some(error.to_string()),
+            Err(_) => return Some(format!("no newest block within {patience:?}")),
+        };
+        match self.wait(patience, move |_, seen| reached(seen, tip)).await {
+            Waited::Done => None,
+            Waited::Idle => Some(format!("no further block within {patience:?}")),
+            Waited::Ended(error) => Some(error),
+        }
+    }
+
+    /// Waits until `done`, or until no block has come for `patience`, or the stream is over.
+    async fn wait(&mut self, patience: Duration, done: impl Fn(&Tally, &Seen) -> bool) -> Waited {
         let mut idle = Duration::ZERO;
         loop {
             let seen = *self.latest.borrow_and_update();
             if done(&self.tally, &seen) {
-                return None;
+                return Waited::Done;
             }
             if idle >= patience {
-                return Some(format!("no further block within {} s", patience.as_secs()));
+                return Waited::Idle;
             }
             tokio::select! {
-                ended = &mut self.task => return Some(ended.map_or_else(|e| e.to_string(), |e| e.to_string())),
+                ended = &mut self.task => {
+                    return Waited::Ended(ended.map_or_else(|e| e.to_string(), |e| e.to_string()));
+                }
                 () = tokio::time::sleep(LOOK) => {}
             }
             let moved = self.latest.has_changed().unwrap_or(false);
@@ -125,25 +204,35 @@ impl Follower {
     }
 }
 
+enum Waited {
+    Done,
+    Idle,
+    Ended(String),
+}
+
 /// A tip at or below the block that following began after has nothing to show.
 fn reached(seen: &Seen, tip: BlockNumber) -> bool {
     seen.newest.is_none_or(|newest| newest >= tip)
 }
 
-async fn newest(connection: &Connection, signer: &EnvelopeSigner) -> Result<BlockNumber, DeliverError> {
+pub(super) async fn newest(
+    connection: &Connection,
+    signer: &EnvelopeSigner,
+) -> Result<BlockNumber, DeliverError> {
     let seek = Seek::one(Position::Newest);
     let mut stream = DeliverStream::new(connection, signer.clone(), seek, Resume::default());
     let block = stream.next().await?;
     Ok(block.map_or(BlockNumber::GENESIS, |block| block.number()))
 }
 
-async fn follow(
-    mut stream: DeliverStream,
-    mut verifier: Option<ChainVerifier>,
+/// Where a follower notes what it sees.
+struct Notes {
+    channel: usize,
     tally: Arc<Tally>,
     updates: watch::Sender<Seen>,
-) -> FollowError {
-    let mut seen = Seen::default();
+}
+
+async fn follow(mut stream: DeliverStream, mut verifier: Option<ChainVerifier>, notes: Notes) -> FollowError {
     loop {
         let block = match stream.next().await {
             Ok(Some(block)) => block,
@@ -157,21 +246,21 @@ async fn follow(
             let number = block.number();
             return FollowError::Verify { number, source };
         }
-        note(&mut seen, &tally, &block);
-        let _ = updates.send(seen);
+        notes.take(&block);
     }
 }
 
-fn note(seen: &mut Seen, tally: &Tally, block: &SealedBlock) {
-    let now = tally.now();
-    let data = block.decode().ok().and_then(|block| block.data);
-    for entry in data.iter().flat_map(|data| &data.data) {
-        if tally.delivered(entry, now) {
-            seen.entries += 1;
-        } else {
-            seen.foreign += 1;
-        }
+impl Notes {
+    fn take(&self, block: &SealedBlock) {
+        let now = self.tally.now();
+        let data = block.decode().ok().and_then(|block| block.data);
+        let entries = data.iter().flat_map(|data| &data.data);
+        let foreign = entries.filter(|entry| !self.tally.delivered(self.channel, entry, now));
+        let foreign = foreign.count() as u64;
+        self.updates.send_modify(|seen| {
+            seen.blocks += 1;
+            seen.foreign += foreign;
+            seen.newest = Some(block.number());
+        });
     }
-    seen.blocks += 1;
-    seen.newest = Some(block.number());
 }

@@ -10,16 +10,26 @@ use super::LoadSpec;
 use super::follow::Followed;
 use super::tally::Tally;
 use crate::broadcast::Acknowledge;
+use crate::envelope::EnvelopeSigner;
 
 /// A run's numbers. One JSON object when serialized.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct LoadReport {
-    /// Whether every acknowledged envelope was delivered exactly once and nothing went wrong.
+    /// Whether every acknowledged envelope was delivered exactly once, nothing went wrong, and nobody ended the run
+    /// early.
     pub ok: bool,
+    /// Whether the run was ended early.
+    pub interrupted: bool,
+    /// The channels.
+    pub channels: Vec<String>,
     /// What SUCCESS meant: `accepted`, `committed`, or `default` where the node chose.
     pub acknowledge: &'static str,
-    /// Key that signed, such as `Ed25519`.
+    /// Keys that signed, such as `Ed25519`.
     pub key: String,
+    /// Envelopes per second that were asked for; none: as many as were answered.
+    pub rate: Option<u32>,
+    /// Envelopes to send.
+    pub envelopes: usize,
     /// Data bytes of each envelope.
     pub payload_bytes: usize,
     /// Broadcast streams.
@@ -32,8 +42,11 @@ pub struct LoadReport {
     pub acknowledged: u64,
     /// Distinct envelopes found in blocks.
     pub delivered: u64,
-    /// Acknowledged envelopes found in no block.
+    /// Acknowledged envelopes found in no block that was read.
     pub missing: u64,
+    /// Whether every chain was read up to the tip that stood after the last answer. If not, what is missing may be
+    /// there all the same.
+    pub read_to_tip: bool,
     /// Envelopes found more than once.
     pub duplicated: u64,
     /// Block entries that this run did not send.
@@ -46,9 +59,9 @@ pub struct LoadReport {
     pub seconds: f64,
     /// Delivered envelopes per second.
     pub throughput: f64,
-    /// From send to the block that holds it.
+    /// From send, or with a rate from when it was due, to the block that holds it.
     pub delivery: Latency,
-    /// From send to its acknowledgement.
+    /// From the same moment to its acknowledgement.
     pub acknowledgement: Latency,
     /// What went wrong, in words.
     pub failures: Vec<String>,
@@ -105,7 +118,7 @@ pub(super) fn judge(
     mut failures: Vec<String>,
     followed: Followed,
 ) -> LoadReport {
-    failures.extend(followed.failure);
+    failures.extend(followed.failures);
     let fates: Vec<_> = tally.fates().collect();
     let count = |test: &dyn Fn(&super::tally::Fate) -> bool| {
         fates
@@ -118,11 +131,20 @@ pub(super) fn judge(
     let missing = count(&|fate| fate.acknowledged.is_some() && fate.deliveries == 0);
     let duplicated = count(&|fate| fate.deliveries > 1);
     let delivered: u64 = count(&|fate| fate.deliveries > 0);
-    let (last_delivered, _) = tally.last_times();
+    let last_delivered = tally.last_delivery();
+    let interrupted = tally.progress().is_stopped();
     LoadReport {
-        ok: missing == 0 && duplicated == 0 && failures.is_empty(),
+        ok: missing == 0 && duplicated == 0 && failures.is_empty() && !interrupted,
+        interrupted,
+        channels: spec
+            .channels()
+            .iter()
+            .map(|signer| signer.channel().to_string())
+            .collect(),
         acknowledge: spec.acknowledge.map_or("default", Acknowledge::as_str),
-        key: spec.signer.key_name(),
+        key: keys(spec),
+        rate: spec.rate,
+        envelopes: spec.envelopes,
         payload_bytes: spec.payload_bytes,
         streams: spec.streams,
         in_flight_max: spec.in_flight_max,
@@ -130,6 +152,7 @@ pub(super) fn judge(
         acknowledged: count(&|fate| fate.acknowledged.is_some()),
         delivered,
         missing,
+        read_to_tip: followed.whole,
         duplicated,
         foreign: followed.seen.foreign,
         blocks: followed.seen.blocks,
@@ -142,34 +165,64 @@ pub(super) fn judge(
     }
 }
 
+/// Each kind of key once.
+fn keys(spec: &LoadSpec) -> String {
+    let mut names: Vec<_> = spec.signers.iter().map(EnvelopeSigner::key_name).collect();
+    names.sort_unstable();
+    names.dedup();
+    names.join(" and ")
+}
+
 #[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^52")]
-fn per_second(count: u64, time: Duration) -> f64 {
+pub(super) fn per_second(count: u64, time: Duration) -> f64 {
     if time.is_zero() {
         return 0.0;
     }
     count as f64 / time.as_secs_f64()
 }
 
+impl LoadReport {
+    fn headline(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let rate = self.rate.map(|rate| format!(" at {rate}/s"));
+        writeln!(
+            f,
+            "sent            {} of {} envelopes of {} bytes to {}{}{}",
+            self.sent,
+            self.envelopes,
+            self.payload_bytes,
+            self.channels.join(", "),
+            rate.unwrap_or_default(),
+            if self.interrupted {
+                ", then interrupted"
+            } else {
+                ""
+            },
+        )?;
+        writeln!(
+            f,
+            "with            {} keys, {} streams, {} in flight each, acknowledge {}",
+            self.key, self.streams, self.in_flight_max, self.acknowledge
+        )
+    }
+}
+
 impl fmt::Display for LoadReport {
     /// A few lines for people.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(
-            f,
-            "{} envelopes of {} bytes, {} keys, {} streams, {} in flight each, acknowledge {}",
-            self.sent, self.payload_bytes, self.key, self.streams, self.in_flight_max, self.acknowledge
-        )?;
+        self.headline(f)?;
         writeln!(
             f,
             "throughput      {:>9.0} envelopes/s ({} delivered in {:.2} s, {} blocks)",
             self.throughput, self.delivered, self.seconds, self.blocks
         )?;
+        let since = self.rate.map_or("", |_| " after it was due");
         for (name, latency) in [
             ("delivered", self.delivery),
             ("acknowledged", self.acknowledgement),
         ] {
             writeln!(
                 f,
-                "{name:<15} p50 {:.1} ms, p90 {:.1} ms, p99 {:.1} ms, max {:.1} ms",
+                "{name:<15} p50 {:.1} ms, p90 {:.1} ms, p99 {:.1} ms, max {:.1} ms{since}",
                 latency.p50_ms, latency.p90_ms, latency.p99_ms, latency.max_ms
             )?;
         }

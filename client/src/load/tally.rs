@@ -2,26 +2,19 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use parking_lot::Mutex;
 
-/// Counters of a running load, for showing how far it is.
-#[derive(Debug, Default)]
-pub struct Progress {
-    /// Envelopes signed.
-    pub signed: AtomicU64,
-    /// Envelopes acknowledged.
-    pub acknowledged: AtomicU64,
-    /// Distinct envelopes seen in blocks.
-    pub delivered: AtomicU64,
-}
+use super::Progress;
 
 /// All envelopes of a run. Times are nanoseconds since the clock started; 0 means: not yet.
 pub(super) struct Tally {
     envelopes: Vec<Bytes>,
+    /// Envelopes are dealt out to signers in turn; this is the channel of each signer.
+    channel_of_signers: Vec<usize>,
     by_tail: HashMap<Tail, u32>,
     marks: Vec<Mark>,
     clock: Mutex<Instant>,
@@ -34,7 +27,6 @@ struct Mark {
     acknowledged: AtomicU64,
     delivered: AtomicU64,
     deliveries: AtomicU8,
-    is_sent: AtomicBool,
 }
 
 /// The end of an entry is the end of its signature, which is unlike all others; the whole entry is compared
@@ -53,12 +45,17 @@ pub(super) struct Fate {
 }
 
 impl Tally {
-    pub(super) fn new(envelopes: Vec<Bytes>, progress: Arc<Progress>) -> Self {
+    pub(super) fn new(
+        envelopes: Vec<Bytes>,
+        channel_of_signers: Vec<usize>,
+        progress: Arc<Progress>,
+    ) -> Self {
         let by_tail = (0..).zip(&envelopes).map(|(i, entry)| (tail(entry), i)).collect();
         Self {
             by_tail,
             marks: envelopes.iter().map(|_| Mark::default()).collect(),
             envelopes,
+            channel_of_signers,
             clock: Mutex::new(Instant::now()),
             progress,
         }
@@ -67,6 +64,20 @@ impl Tally {
     /// Times count from here.
     pub(super) fn start_clock(&self) {
         *self.clock.lock() = Instant::now();
+    }
+
+    /// Where times count from.
+    pub(super) fn started(&self) -> Instant {
+        *self.clock.lock()
+    }
+
+    /// The run's progress, which also says when to end it.
+    pub(super) fn progress(&self) -> &Progress {
+        &self.progress
+    }
+
+    fn channel_of(&self, index: usize) -> usize {
+        self.channel_of_signers[index % self.channel_of_signers.len()]
     }
 
     /// Nanoseconds since the clock started, never 0.
@@ -83,9 +94,17 @@ impl Tally {
         self.envelopes.len()
     }
 
-    pub(super) fn sent(&self, index: usize) {
-        self.marks[index].sent.store(self.now(), Ordering::Relaxed);
-        self.marks[index].is_sent.store(true, Ordering::Release);
+    /// Notes that an envelope is being sent, with the time that its latencies count from.
+    pub(super) fn sent(&self, index: usize, from: u64) {
+        self.marks[index].sent.store(from.max(1), Ordering::Release);
+    }
+
+    /// How long ago an envelope was sent, or due; none if there is no such envelope or it was not sent.
+    pub(super) fn age(&self, index: usize) -> Option<Duration> {
+        match self.marks.get(index)?.sent.load(Ordering::Acquire) {
+            0 => None,
+            from => Some(Duration::from_nanos(self.now().saturating_sub(from))),
+        }
     }
 
     pub(super) fn acknowledged(&self, index: usize) {
@@ -95,12 +114,12 @@ impl Tally {
         self.progress.acknowledged.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Notes a block entry; false if it is none of this run's envelopes.
-    pub(super) fn delivered(&self, entry: &Bytes, now: u64) -> bool {
+    /// Notes an entry of a block of `channel`; false if it is none of this run's envelopes for that channel.
+    pub(super) fn delivered(&self, channel: usize, entry: &Bytes, now: u64) -> bool {
         let Some(index) = self.by_tail.get(&tail(entry)).map(|index| *index as usize) else {
             return false;
         };
-        if self.envelopes[index] != *entry {
+        if self.channel_of(index) != channel || self.envelopes[index] != *entry {
             return false;
         }
         let mark = &self.marks[index];
@@ -111,16 +130,19 @@ impl Tally {
         true
     }
 
-    /// True when every acknowledged envelope was delivered.
-    pub(super) fn is_complete(&self) -> bool {
-        self.marks.iter().all(|mark| {
-            mark.acknowledged.load(Ordering::Acquire) == 0 || mark.deliveries.load(Ordering::Acquire) > 0
+    /// True when every acknowledged envelope for `channel` was delivered.
+    pub(super) fn is_complete(&self, channel: usize) -> bool {
+        let mut marks = self.marks.iter().enumerate();
+        marks.all(|(index, mark)| {
+            mark.acknowledged.load(Ordering::Acquire) == 0
+                || mark.deliveries.load(Ordering::Acquire) > 0
+                || self.channel_of(index) != channel
         })
     }
 
     /// Each envelope that was sent, with its times since it was sent.
     pub(super) fn fates(&self) -> impl Iterator<Item = Fate> {
-        let sent = |mark: &&Mark| mark.is_sent.load(Ordering::Acquire);
+        let sent = |mark: &&Mark| mark.sent.load(Ordering::Acquire) > 0;
         self.marks.iter().filter(sent).map(|mark| {
             let since_sent = |time: &AtomicU64| match time.load(Ordering::Acquire) {
                 0 => None,
@@ -136,13 +158,13 @@ impl Tally {
         })
     }
 
-    /// When the last envelope was delivered and acknowledged, since the clock started.
-    pub(super) fn last_times(&self) -> (Duration, Duration) {
-        let last = |time: fn(&Mark) -> &AtomicU64| {
-            let times = self.marks.iter().map(|mark| time(mark).load(Ordering::Acquire));
-            Duration::from_nanos(times.max().unwrap_or_default())
-        };
-        (last(|mark| &mark.delivered), last(|mark| &mark.acknowledged))
+    /// When the last envelope was delivered, since the clock started.
+    pub(super) fn last_delivery(&self) -> Duration {
+        let times = self
+            .marks
+            .iter()
+            .map(|mark| mark.delivered.load(Ordering::Acquire));
+        Duration::from_nanos(times.max().unwrap_or_default())
     }
 }
 
@@ -150,31 +172,33 @@ impl Tally {
 mod tests {
     use super::*;
 
+    /// Three envelopes for two channels: 0, 1, 0.
     fn tally() -> Tally {
         let envelopes = (0..3_u8).map(|i| Bytes::from(vec![i; 40])).collect();
-        Tally::new(envelopes, Arc::default())
+        Tally::new(envelopes, vec![0, 1], Arc::default())
     }
 
     #[test]
-    fn entries_are_matched_whole() {
+    fn entries_are_matched_whole_and_in_their_channel() {
         let tally = tally();
         let mut changed = vec![1; 40];
         changed[0] = 9;
-        assert!(!tally.delivered(&changed.into(), 1));
-        assert!(!tally.delivered(&Bytes::from_static(b"short"), 1));
-        assert!(tally.delivered(&Bytes::from(vec![1; 40]), 1));
+        assert!(!tally.delivered(1, &changed.into(), 1));
+        assert!(!tally.delivered(1, &Bytes::from_static(b"short"), 1));
+        assert!(!tally.delivered(0, &tally.envelope(1), 1));
+        assert!(tally.delivered(1, &tally.envelope(1), 1));
     }
 
     #[test]
-    fn a_run_is_complete_when_all_acknowledged_were_delivered() {
+    fn a_channel_is_complete_when_all_its_acknowledged_were_delivered() {
         let tally = tally();
-        tally.sent(0);
-        assert!(tally.is_complete());
+        tally.sent(0, tally.now());
+        assert!(tally.is_complete(0));
         tally.acknowledged(0);
-        assert!(!tally.is_complete());
-        tally.delivered(&tally.envelope(0), tally.now());
-        assert!(tally.is_complete());
-        tally.delivered(&tally.envelope(0), tally.now());
+        assert!(!tally.is_complete(0) && tally.is_complete(1));
+        tally.delivered(0, &tally.envelope(0), tally.now());
+        assert!(tally.is_complete(0));
+        tally.delivered(0, &tally.envelope(0), tally.now());
         let fates: Vec<_> = tally.fates().collect();
         assert_eq!((fates.len(), fates[0].deliveries), (1, 2));
         assert!(fates[0].delivered.is_some());

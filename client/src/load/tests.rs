@@ -1,7 +1,10 @@
+use std::time::{Duration, Instant};
+
 use protos::SealedBlock;
 
 use super::*;
-use crate::fake_orderer::{FakeOrderer, Faults, signer, target};
+use crate::crypto::KeyType;
+use crate::fake_orderer::{FakeOrderer, Faults, signer, signer_for, target};
 
 async fn run_against(faults: Faults) -> LoadReport {
     let (_orderer, address) = FakeOrderer::start(faults, 3, None).await;
@@ -10,15 +13,12 @@ async fn run_against(faults: Faults) -> LoadReport {
 
 fn spec(address: std::net::SocketAddr) -> LoadSpec {
     LoadSpec {
-        targets: vec![target(address)],
-        signer: signer(),
         envelopes: 101,
         payload_bytes: 100,
         streams: 2,
         in_flight_max: 8,
-        acknowledge: None,
-        rate: None,
         patience: Duration::from_millis(300),
+        ..LoadSpec::new(vec![target(address)], vec![signer()])
     }
 }
 
@@ -101,8 +101,192 @@ async fn a_block_that_does_not_verify_fails_the_run() {
         .await
         .unwrap();
     assert!(!report.ok && report.blocks == 0);
-    assert!(
-        report.failures[0].starts_with("block 3 does not verify"),
-        "{report}"
+    assert!(report.failures[0].contains("block 3 does not verify"), "{report}");
+}
+
+/// One stream and one envelope in flight, so that a stall holds up everything behind it.
+async fn run_stalled(rate: Option<u32>) -> LoadReport {
+    let faults = Faults {
+        stall_at: Some((10, Duration::from_millis(400))),
+        ..Faults::default()
+    };
+    let (_orderer, address) = FakeOrderer::start(faults, 1, None).await;
+    let spec = LoadSpec {
+        streams: 1,
+        in_flight_max: 1,
+        patience: Duration::from_secs(30),
+        rate,
+        ..spec(address)
+    };
+    run(&spec, &Arc::default()).await.unwrap()
+}
+
+#[tokio::test]
+async fn with_a_rate_latency_counts_from_when_an_envelope_was_due() {
+    // 101 envelopes are due within 101 ms, 91 of them during the stall.
+    let report = run_stalled(Some(1000)).await;
+    assert!(report.ok, "{report}");
+    for latency in [report.delivery, report.acknowledgement] {
+        assert!(latency.p50_ms > 250.0, "the stall is hidden: {report}");
+    }
+}
+
+#[tokio::test]
+async fn without_a_rate_latency_counts_from_sending() {
+    let report = run_stalled(None).await;
+    assert!(report.ok, "{report}");
+    assert!(report.delivery.p50_ms < 250.0, "{report}");
+    assert!(report.delivery.max_ms >= 400.0, "{report}");
+}
+
+#[tokio::test]
+async fn a_rate_is_kept() {
+    let (_orderer, address) = FakeOrderer::start(Faults::default(), 1, None).await;
+    let spec = LoadSpec {
+        rate: Some(500),
+        ..spec(address)
+    };
+    let began = Instant::now();
+    let report = run(&spec, &Arc::default()).await.unwrap();
+    // The last of 101 is due after 200 ms.
+    assert!(began.elapsed() >= Duration::from_millis(200));
+    assert!(report.ok && report.throughput < 520.0, "{report}");
+}
+
+#[tokio::test]
+async fn a_node_that_never_answers_is_given_up() {
+    let faults = Faults {
+        silent_from: Some(5),
+        ..Faults::default()
+    };
+    let report = run_against(faults).await;
+    assert!(!report.ok);
+    assert_eq!((report.acknowledged, report.missing), (10, 0));
+    assert!(report.failures[0].contains("no answer within 300ms"), "{report}");
+}
+
+#[tokio::test]
+async fn answers_to_nothing_are_a_failure() {
+    let faults = Faults {
+        answer_twice: true,
+        ..Faults::default()
+    };
+    let report = run_against(faults).await;
+    assert!(!report.ok);
+    assert!(report.failures[0].contains("for nothing"), "{report}");
+}
+
+#[tokio::test]
+async fn a_run_that_is_stopped_reports_what_was_done() {
+    let (_orderer, address) = FakeOrderer::start(Faults::default(), 1, None).await;
+    let spec = LoadSpec {
+        envelopes: 1000,
+        rate: Some(100),
+        ..spec(address)
+    };
+    let progress = Arc::new(Progress::default());
+    let stop = async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        progress.stop();
+    };
+    let (report, ()) = tokio::join!(run(&spec, &progress), stop);
+    let report = report.unwrap();
+    assert!(report.interrupted && !report.ok);
+    assert!(0 < report.sent && report.sent < 1000, "{report}");
+    assert_eq!(
+        (report.acknowledged, report.delivered),
+        (report.sent, report.sent)
     );
+    assert!(report.failures.is_empty(), "{report}");
+}
+
+#[tokio::test]
+async fn a_run_that_is_stopped_before_it_sends_is_told_so() {
+    let progress = Arc::new(Progress::default());
+    progress.stop();
+    let (_orderer, address) = FakeOrderer::start(Faults::default(), 1, None).await;
+    let outcome = run(&spec(address), &progress).await;
+    assert!(matches!(outcome, Err(LoadError::Interrupted)), "{outcome:?}");
+}
+
+#[tokio::test]
+async fn every_channel_is_followed_and_every_identity_signs() {
+    let (_orderer, address) = FakeOrderer::start(Faults::default(), 2, None).await;
+    let signers = [KeyType::Ed25519, KeyType::P256]
+        .into_iter()
+        .flat_map(|key| ["one", "two", "three"].map(|channel| signer_for(channel, key)));
+    let spec = LoadSpec {
+        signers: signers.collect(),
+        ..spec(address)
+    };
+    let report = run(&spec, &Arc::default()).await.unwrap();
+    assert!(report.ok, "{report}");
+    assert_eq!(report.channels, ["one", "two", "three"]);
+    assert_eq!(report.key, "EcdsaP256 and Ed25519");
+    assert_eq!((report.delivered, report.blocks, report.foreign), (101, 101, 0));
+}
+
+#[tokio::test]
+async fn more_than_memory_should_hold_is_refused_before_anything_is_signed() {
+    let (_orderer, address) = FakeOrderer::start(Faults::default(), 1, None).await;
+    let spec = LoadSpec {
+        envelopes: 100_000_000,
+        ..spec(address)
+    };
+    let error = run(&spec, &Arc::default()).await.unwrap_err().to_string();
+    assert!(
+        error.contains("100000000 envelopes") && error.contains("MiB"),
+        "{error}"
+    );
+}
+
+#[test]
+fn memory_is_what_the_envelopes_take_and_some_bookkeeping() {
+    let spec = |payload_bytes| LoadSpec {
+        envelopes: 1000,
+        payload_bytes,
+        ..LoadSpec::new(Vec::new(), vec![signer()])
+    };
+    assert_eq!(
+        spec(11_000).memory_bytes() - spec(1000).memory_bytes(),
+        10_000_000
+    );
+    let usual = spec(1024).memory_bytes() / 1000;
+    assert!((1800..2600).contains(&usual), "{usual} bytes each");
+}
+
+#[tokio::test]
+async fn a_chain_is_read_from_its_first_block_to_its_newest() {
+    let (orderer, address) = FakeOrderer::start(Faults::default(), 3, None).await;
+    orderer.append(vec![b"a".as_slice().into(), b"b".as_slice().into()]);
+    let chain = Chain::open(read_spec(address, false)).await.unwrap();
+    let progress = Progress::default();
+    let report = chain.read(&progress).await.unwrap();
+    assert!(report.ok && !report.verified);
+    assert_eq!((chain.blocks(), report.blocks, report.envelopes), (4, 4, 2));
+    let bytes = orderer
+        .blocks()
+        .into_iter()
+        .map(|block| block.bytes().len() as u64);
+    assert_eq!(report.bytes, bytes.sum::<u64>());
+    let twice = report.clone().and(report);
+    assert_eq!((twice.blocks, twice.channels.len()), (8, 2));
+}
+
+#[tokio::test]
+async fn a_chain_that_does_not_verify_is_not_measured() {
+    // The blocks of this orderer hold no config.
+    let (_orderer, address) = FakeOrderer::start(Faults::default(), 3, None).await;
+    let chain = Chain::open(read_spec(address, true)).await.unwrap();
+    let error = chain.read(&Progress::default()).await.unwrap_err();
+    assert!(matches!(error, ReadError::Verify { .. }), "{error}");
+}
+
+fn read_spec(address: std::net::SocketAddr, verify: bool) -> ReadSpec {
+    ReadSpec {
+        target: target(address),
+        signer: signer(),
+        verify,
+        genesis: None,
+    }
 }

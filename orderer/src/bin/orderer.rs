@@ -31,9 +31,10 @@ The configuration is orderer.yaml, searched in $FABRIC_CFG_PATH, then in the wor
 /etc/hyperledger/fabric. It has the keys of Hyperledger Fabric's orderer.yaml. Each key can be set from the
 environment as well: General.ListenPort is ORDERER_GENERAL_LISTENPORT. What is in force is printed at start.
 
-Channels are joined, listed and read through the admin listener (Admin.ListenAddress), with osnadmin for
-example:
-  osnadmin channel join -o 127.0.0.1:9443 -c my-channel -b genesis.block
+Channels are joined, listed and read through the admin listener (Admin.ListenAddress), with ordain or osnadmin:
+  ordain channel join --admin 127.0.0.1:9443 --block genesis.block --ca ... --client-cert ... --client-key ...
+
+Each command explains itself with examples: orderer COMMAND --help
 
 The log goes to standard error. FABRIC_LOGGING_SPEC says what is in it:
   FABRIC_LOGGING_SPEC=info:orderer.common.broadcast=debug orderer";
@@ -46,11 +47,32 @@ struct CommandLine {
     command: Option<Command>,
 }
 
+const TEACHING_START: &str = "\
+What it does: reads orderer.yaml, opens the channels in its data folder, and serves until it is told to stop.
+SIGTERM stops it in order: it takes nothing more, and orders what it has accepted.
+
+Examples:
+  FABRIC_CFG_PATH=/etc/my-node orderer start
+  ORDERER_GENERAL_LISTENPORT=7050 orderer start        each key of orderer.yaml can be set like this
+  FABRIC_LOGGING_SPEC=debug orderer start              say more in the log
+
+It is ready when the log says `Beginning to serve requests`. No orderer.yaml yet? orderer quickstart makes one.
+
+Exit status: 0 after it was told to stop; 1 for the configuration or a listener; 2 for the node's identity, its
+data folder, or the logging spec.";
+
+const TEACHING_VERSION: &str = "\
+Examples:
+  orderer version
+  orderer version | grep 'Commit SHA'";
+
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run a node (also when no command is given)
+    #[command(after_help = TEACHING_START)]
     Start(Start),
-    /// Print the version
+    /// Print version, commit and platform
+    #[command(after_help = TEACHING_VERSION)]
     Version,
     /// Start a whole network on this machine, to try things with
     Quickstart(quickstart::Arguments),

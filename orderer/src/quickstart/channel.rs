@@ -103,17 +103,15 @@ impl Channel {
         progress: Arc<Progress>,
     ) -> Result<LoadReport, QuickstartError> {
         let spec = LoadSpec {
-            targets: self.targets.clone(),
-            signer: self.signer.clone(),
             envelopes: usize::try_from(count).unwrap_or(usize::MAX),
             payload_bytes: PAYLOAD_BYTES,
             streams: STREAMS,
             in_flight_max: IN_FLIGHT_MAX,
             acknowledge: Some(Acknowledge::Committed),
-            rate: None,
             patience: PATIENCE,
+            ..LoadSpec::new(self.targets.clone(), vec![self.signer.clone()])
         };
-        // A task of its own: signing keeps its thread busy, and the nodes are watched on this one.
+        // A task of its own: the load keeps its thread busy, and the nodes are watched on this one.
         let run = tokio::spawn(async move { load::run_verified(&spec, &progress, verifier).await });
         let report = run.await.map_err(QuickstartError::Crashed)??;
         if report.ok && report.acknowledged == u64::from(count) {

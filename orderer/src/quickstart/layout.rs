@@ -283,7 +283,11 @@ fn make_identities(folder: &Path, now: SystemTime) -> Result<(), LayoutError> {
     let root = folder.join(CRYPTO);
     let orderers =
         OrgSpec::new(OrgKind::Orderer, ORDERER_DOMAIN, KeyType::Ed25519).with_node(HOST, &HOST_NAMES);
-    let clients = OrgSpec::new(OrgKind::Peer, CLIENT_DOMAIN, KeyType::Ed25519).with_users(1);
+    let mut clients = OrgSpec::new(OrgKind::Peer, CLIENT_DOMAIN, KeyType::Ed25519).with_users(2);
+    // One user for each type of key, to compare them: `ordain bench --key p256`.
+    if let Some(second) = clients.users.last_mut() {
+        second.key = KeyType::P256;
+    }
     let listed = |spec: &OrgSpec, msp_id: &str| ManifestOrg {
         kind: spec.kind,
         msp_id: msp_id.to_owned(),
@@ -359,13 +363,15 @@ fn connection(folder: &Path, nodes: &[NodeFiles]) -> ConnectionFile {
         key: None,
         server_name: None,
     };
+    let user = |number: u8| IdentityFiles {
+        msp_id: CLIENT_MSP.to_owned(),
+        msp: clients.user_msp(&format!("User{number}@{CLIENT_DOMAIN}")),
+    };
     ConnectionFile {
         channel: CHANNEL.to_owned(),
         genesis: Some(genesis_file(folder)),
-        identity: IdentityFiles {
-            msp_id: CLIENT_MSP.to_owned(),
-            msp: clients.user_msp(&format!("User1@{CLIENT_DOMAIN}")),
-        },
+        identity: user(1),
+        identities: vec![user(2)],
         admin_tls: Some(TlsFiles {
             certificate: Some(admin.join("client.crt")),
             key: Some(admin.join("client.key")),

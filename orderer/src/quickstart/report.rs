@@ -286,9 +286,6 @@ mod tests {
             sent: 5000,
             acknowledged: 5000,
             delivered: 5000,
-            missing: 0,
-            duplicated: 0,
-            foreign: 0,
             blocks: 10,
             signing_seconds: 0.1,
             seconds: 0.2,
@@ -299,8 +296,7 @@ mod tests {
                 p99_ms: 60.06,
                 max_ms: 70.0,
             },
-            acknowledgement: Latency::default(),
-            failures: Vec::new(),
+            ..LoadReport::default()
         }
     }
 

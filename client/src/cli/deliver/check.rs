@@ -9,13 +9,9 @@ use super::{Failure, Node};
 use crate::deliver::Position;
 use crate::verify::{ChainVerifier, VerifyError};
 
-fn read_block(path: &Path) -> Result<SealedBlock, Failure> {
-    let bytes = std::fs::read(path).map_err(|error| {
-        Failure::new(format!(
-            "cannot read the genesis block {}: {error}",
-            path.display()
-        ))
-    })?;
+/// A block in a file.
+pub(in crate::cli) fn read_block(path: &Path) -> Result<SealedBlock, Failure> {
+    let bytes = std::fs::read(path).map_err(|error| Failure::unreadable(path, &error))?;
     SealedBlock::from_bytes(bytes.into())
         .map_err(|error| Failure::new(format!("{} holds no block: {error}", path.display())))
 }

@@ -28,6 +28,8 @@ fn every_file_that_is_named_exists_and_keys_are_the_owners_alone() {
     assert!(layout.is_new());
     let connection = ConnectionFile::read(&layout.connection_file()).unwrap();
     connection.signer().unwrap();
+    assert_eq!(connection.identities.len(), 1);
+    connection.identities[0].load().unwrap();
     connection.targets().unwrap();
     connection.admins().unwrap();
     let config = Config::read(&layout.nodes()[0].settings(), &Environment::new()).unwrap();
