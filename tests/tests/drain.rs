@@ -69,6 +69,8 @@ fn is_clear(end: &BroadcastError) -> bool {
     match end {
         BroadcastError::Refused { status, .. } => *status == Status::ServiceUnavailable as i32,
         BroadcastError::Broken { source, .. } => source.message() == "the node is stopping",
-        BroadcastError::Ended { .. } | BroadcastError::Malformed { .. } => false,
+        BroadcastError::Ended { .. } | BroadcastError::Malformed { .. } | BroadcastError::Unasked { .. } => {
+            false
+        }
     }
 }
