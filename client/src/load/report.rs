@@ -212,7 +212,7 @@ impl fmt::Display for LoadReport {
         self.headline(f)?;
         writeln!(
             f,
-            "throughput      {:>9.0} envelopes/s ({} delivered in {:.2} s, {} blocks)",
+            "throughput      {:.0} envelopes/s ({} delivered in {:.2} s, {} blocks)",
             self.throughput, self.delivered, self.seconds, self.blocks
         )?;
         let since = self.rate.map_or("", |_| " after it was due");

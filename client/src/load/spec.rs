@@ -8,7 +8,7 @@ use crate::envelope::EnvelopeSigner;
 
 use super::LoadError;
 
-/// Memory that a run may use where nobody says otherwise: about 1.8 million envelopes of 1 KiB.
+/// Memory that a run may use where nobody says otherwise: about 2 million envelopes of 1 KiB.
 pub const MEMORY_BYTES_MAX: u64 = 4 << 30;
 
 /// What one envelope costs beside its own bytes: where it lies, three times, its place in a hash map that may be

@@ -24,7 +24,7 @@ use std::path::{Path, PathBuf};
 pub use error::{YamlError, YamlFault};
 pub use place::Place;
 
-/// Largest tree, aliases written out: texts plus [`NODE_BYTES`] a node. Real files stay far below a mebibyte.
+/// Largest tree, aliases written out: texts plus `NODE_BYTES` a node. Real files stay far below a mebibyte.
 pub const BYTES_MAX: usize = 16 << 20;
 /// What a node counts beside its text.
 const NODE_BYTES: usize = 64;

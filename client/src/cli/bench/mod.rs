@@ -34,7 +34,7 @@ const PAYLOAD_BYTES_MAX: u64 = 100 << 20;
 /// block that holds the envelope, then one line of JSON. Latencies count from the moment of sending; with --rate from
 /// the moment at which the envelope was due, so that waiting for a node that stalls is counted.
 ///
-/// Envelopes wait in memory until they are sent: about 2.3 KiB each with the usual payload of 1 KiB, 115 MB for
+/// Envelopes wait in memory until they are sent: about 2.1 KiB each with the usual payload of 1 KiB, 106 MB for
 /// 50,000 (--memory sets how much is allowed). The load takes its own share of the machine: on the node's machine the
 /// numbers are those of both together.
 ///
