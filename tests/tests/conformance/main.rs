@@ -21,6 +21,7 @@ mod hashes;
 mod msps;
 mod policies;
 mod report;
+mod tools;
 mod updates;
 mod vectors;
 
@@ -93,15 +94,7 @@ fn main() -> ExitCode {
             report.add(kind.name, key, state(kind, &vectors.key_folder(key)));
         }
     }
-    report.add(
-        "tools",
-        "-",
-        if vectors.has("tools") {
-            State::NotYet
-        } else {
-            State::Absent
-        },
-    );
+    tools::add_to(&mut report, &vectors.folder("tools"));
     report.finish()
 }
 

@@ -50,9 +50,9 @@ impl Vectors {
         }
     }
 
-    /// Whether there is a folder `name`.
-    pub(crate) fn has(&self, name: &str) -> bool {
-        self.root.join(name).is_dir()
+    /// The folder `name`, which may be absent.
+    pub(crate) fn folder(&self, name: &str) -> PathBuf {
+        self.root.join(name)
     }
 }
 

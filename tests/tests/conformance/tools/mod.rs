@@ -1,0 +1,107 @@
+//! The tools of operators (`docs/spec/tools.md`), run as the binary `ordain`.
+//!
+//! | module | kinds of `tools/cases.json` |
+//! |---|---|
+//! | [`translate`] | `decode`, `encode`, `compute_update`, `inspect`, and `*_error` of each |
+//! | [`configtx`] | `genesis`, `printorg`, and `*_error` of each |
+//! | [`cryptogen`] | `cryptogen`, `cryptogen_error` |
+//! | [`context`] | the folder of the cases, a temporary folder, the process |
+//! | [`difference`] | what differs between two texts or JSON documents, for a person |
+//!
+//! How results are compared: `tests/vectors/README.md`, section "Tools".
+
+mod configtx;
+#[allow(
+    dead_code,
+    reason = "goes with NOT_YET: until then not every function has its user"
+)]
+mod context;
+mod cryptogen;
+#[allow(
+    dead_code,
+    reason = "goes with NOT_YET: until then not every function has its user"
+)]
+mod difference;
+mod translate;
+
+use std::path::Path;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::report::{Outcome, Report, State};
+use crate::vectors::id;
+use context::Context;
+
+/// Runs one case; an error says what differs.
+type Run = fn(&Value, &Context) -> Result<(), String>;
+
+/// Kinds that the tools have no code for yet. When the last one goes, so does this list.
+const NOT_YET: &[&str] = &[
+    "decode",
+    "decode_error",
+    "encode",
+    "encode_error",
+    "compute_update",
+    "compute_update_error",
+    "inspect",
+    "inspect_error",
+    "genesis",
+    "genesis_error",
+    "printorg",
+    "printorg_error",
+    "cryptogen",
+    "cryptogen_error",
+];
+
+#[derive(Deserialize)]
+struct File {
+    cases: Vec<Value>,
+}
+
+/// Runs the cases of `folder`, and adds what came of them to `report`.
+pub(crate) fn add_to(report: &mut Report, folder: &Path) {
+    if !folder.is_dir() {
+        report.add("tools", "-", State::Absent);
+        return;
+    }
+    for kind in NOT_YET {
+        report.add("tools", kind, State::NotYet);
+    }
+    let state = match run(folder) {
+        Ok(outcomes) if outcomes.is_empty() && !NOT_YET.is_empty() => State::NotYet,
+        Ok(outcomes) => State::Ran(outcomes),
+        Err(reason) => State::Unreadable(reason),
+    };
+    report.add("tools", "-", state);
+}
+
+fn run(folder: &Path) -> Result<Vec<Outcome>, String> {
+    let path = folder.join("cases.json");
+    let shown = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
+    let text = std::fs::read(&path).map_err(|error| shown(&error))?;
+    let file: File = serde_json::from_slice(&text).map_err(|error| shown(&error))?;
+    let there = file.cases.iter().enumerate();
+    let there = there.filter(|(_, case)| !NOT_YET.contains(&kind(case)));
+    let outcomes = there.map(|(index, case)| {
+        let name = format!("{} {}", kind(case), id(case, index));
+        Outcome::of(name, |_| run_case(case, folder))
+    });
+    Ok(outcomes.collect())
+}
+
+fn run_case(case: &Value, folder: &Path) -> Result<(), String> {
+    let run: Run = match kind(case) {
+        "decode" | "decode_error" | "encode" | "encode_error" | "inspect" | "inspect_error" => translate::run,
+        "compute_update" | "compute_update_error" => translate::run,
+        "genesis" | "genesis_error" | "printorg" | "printorg_error" => configtx::run,
+        "cryptogen" | "cryptogen_error" => cryptogen::run,
+        unknown => return Err(format!("nothing runs cases of kind {unknown}")),
+    };
+    run(case, &Context::new(folder)?)
+}
+
+/// The kind of a case; nothing when it has none.
+fn kind(case: &Value) -> &str {
+    case.get("kind").and_then(Value::as_str).unwrap_or_default()
+}
