@@ -18,6 +18,7 @@
 //! | [`deliver`] | fetching and following blocks, resuming after breaks |
 //! | [`load`] | a measured load whose every acknowledged envelope is looked for in the blocks |
 //! | [`verify`] | a chain's links, data hashes and signatures, checked block by block |
+//! | [`json`] | messages as JSON, and back |
 //! | [`yaml`] | YAML files as trees that know their lines |
 //! | [`cli`] | the command line |
 //! | [`participation`] | the admin API: join, list, info, remove |
@@ -35,6 +36,7 @@ pub mod envelope;
 #[cfg(test)]
 mod fake_orderer;
 pub mod genesis;
+pub mod json;
 pub mod load;
 pub mod msp_folder;
 pub mod participation;

@@ -16,6 +16,7 @@
 //! | [`bft`] | quorum, block policy and options of a BFT channel |
 //! | [`block_verify`] | a block against its predecessor and the config in force |
 //! | [`join`] | may a node join a channel with this block |
+//! | [`compute_update`] | the update that turns one config into another |
 //! | [`genesis`] | profile -> genesis block |
 //! | [`identity`] | keys, certificates, MSPs: who signed, and is that identity valid |
 //! | [`policy`] | policies by path, evaluated over signatures |
@@ -33,6 +34,7 @@ pub mod block_verify;
 pub mod bundle;
 pub mod capability;
 pub mod channel_config;
+pub mod compute_update;
 pub mod config_block;
 pub mod consensus_metadata;
 pub mod duration;

@@ -7,6 +7,11 @@
 //! - The scalar fields of [`raftpb`] that are not an `Option` are always written, zero included.
 //! - Names follow Rust's case: `MSPPrincipal` is `MspPrincipal`, `ACLs` is `AcLs`.
 
+/// The description of all these messages: a serialized `google.protobuf.FileDescriptorSet`.
+///
+/// It holds `google/protobuf/timestamp.proto` too, which they use, and no comments.
+pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
+
 macro_rules! package {
     ($(#[$doc:meta])* $name:ident, $file:literal $(, $child:item)?) => {
         $(#[$doc])*

@@ -5,12 +5,17 @@
 //! on a terminal only, colours not if `NO_COLOR` is set.
 
 mod bench;
+mod block;
 mod broadcast;
 mod channel;
 mod connect;
 mod crypto;
+mod decode;
 mod deliver;
+mod diff;
+mod encode;
 mod failure;
+mod files;
 mod genesis;
 mod output;
 mod show;
@@ -48,6 +53,10 @@ enum Command {
     Broadcast(broadcast::Args),
     Deliver(deliver::Args),
     Bench(bench::Args),
+    Block(block::Args),
+    Decode(decode::Args),
+    Encode(encode::Args),
+    Diff(diff::Args),
     /// Prints a completion script for a shell, such as bash, zsh or fish.
     #[command(after_long_help = "Examples:
   ordain completions bash > ~/.local/share/bash-completion/completions/ordain
@@ -85,6 +94,10 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Broadcast(args) => finish(runtime, args.run()),
         Command::Deliver(args) => runtime.block_on(args.run()),
         Command::Bench(args) => finish(runtime, args.run()),
+        Command::Block(args) => args.run(),
+        Command::Decode(args) => args.run(),
+        Command::Encode(args) => args.run(),
+        Command::Diff(args) => args.run(),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "ordain", &mut script);

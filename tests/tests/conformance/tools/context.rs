@@ -57,6 +57,12 @@ impl Invocation {
         self
     }
 
+    /// Adds an option with its value.
+    pub(crate) fn arg(mut self, name: &str, value: &Path) -> Self {
+        self.0.arg(name).arg(value);
+        self
+    }
+
     /// Sets a variable of its environment.
     pub(crate) fn env(mut self, name: &str, value: &str) -> Self {
         self.0.env(name, value);
