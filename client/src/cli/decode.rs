@@ -8,7 +8,7 @@ use crate::json::{self, JsonError, Options};
 ///
 /// Messages inside of bytes are shown in place: the envelopes of a block, their payloads and headers, the values and
 /// policies of a config. So jq can filter and edit them, and ordain encode makes protobuf of the result. The form is
-/// that of configtxlator proto_decode. Signatures, certificates and hashes stay base64.
+/// that of configtxlator's decoding. Signatures, certificates and hashes stay base64.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "Examples:
   ordain decode common.Block --input mychannel.block

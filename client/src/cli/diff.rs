@@ -13,7 +13,7 @@ use super::{Failure, decode};
 ///
 /// Edit a copy of the config in force, and this says what to submit: a common.ConfigUpdate with what it relies on and
 /// what it changes. Versions need no care, the update gets the right ones. It is not signed and stands in no envelope
-/// yet. The result is that of configtxlator compute_update.
+/// yet. The result is the same that configtxlator computes.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "Examples:
   ordain diff --channel mychannel --original config.pb --updated edited.pb --output update.pb

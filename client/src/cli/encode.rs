@@ -7,9 +7,9 @@ use crate::json::{self, Options};
 /// Makes a protobuf message of JSON, as ordain decode writes it.
 ///
 /// Members that are missing or null are left unset, members that the message does not have are refused. Maps are
-/// written in the order of their keys, so the same content always gives the same bytes, as with configtxlator
-/// proto_encode. A block that was decoded and encoded again is not the same block: its signatures and its data hash
-/// no longer fit. A config is.
+/// written in the order of their keys, so the same content always gives the same bytes, and the same that configtxlator
+/// gives. A block that was decoded and encoded again is not the same block: its signatures and its data hash no longer
+/// fit. A config is.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "Examples:
   ordain encode common.Config --input config.json --output config.pb

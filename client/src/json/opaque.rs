@@ -233,6 +233,10 @@ fn msp(config: &DynamicMessage) -> Result<&'static str, Reason> {
 }
 
 /// Metadata of another consensus is shown as an empty message, whatever it holds.
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "one of a table of functions, and the others may refuse"
+)]
 fn consensus_metadata(consensus: &DynamicMessage) -> Result<&'static str, Reason> {
     let kind = consensus.get_field_by_name("type");
     match kind.as_deref().and_then(Value::as_str) {

@@ -75,7 +75,7 @@ impl Read {
             return Err(Reason::OneOf(other).into());
         }
         let value = if field.is_list() {
-            self.list(json, |item| self.one(message, &field, item, view, depth))?
+            list(json, |item| self.one(message, &field, item, view, depth))?
         } else if field.is_map() {
             self.map(&field, json, field_view, depth)?
         } else {
@@ -119,15 +119,6 @@ impl Read {
         let name = view.held(message, field)?;
         let held = self.message(schema::built_in(name)?, json, View::Open, depth.inside()?)?;
         Ok(wire::encode(&held)?.into())
-    }
-
-    fn list(self, json: Json, read: impl Fn(Json) -> Result<Value, JsonError>) -> Result<Value, JsonError> {
-        let Json::List(items) = json else {
-            return Err(expected("a list", &json));
-        };
-        let items = items.into_iter().enumerate();
-        let read = items.map(|(index, item)| read(item).map_err(|error| error.below(&index.to_string())));
-        read.collect::<Result<_, _>>().map(Value::List)
     }
 
     fn map(
@@ -202,6 +193,15 @@ fn members_of(kind: &MessageDescriptor, members: BTreeMap<String, Json>) -> Resu
         found.push(Member { field, plain, json });
     }
     Ok(found)
+}
+
+fn list(json: Json, read: impl Fn(Json) -> Result<Value, JsonError>) -> Result<Value, JsonError> {
+    let Json::List(items) = json else {
+        return Err(expected("a list", &json));
+    };
+    let items = items.into_iter().enumerate();
+    let read = items.map(|(index, item)| read(item).map_err(|error| error.below(&index.to_string())));
+    read.collect::<Result<_, _>>().map(Value::List)
 }
 
 /// Null unsets a field, but not one whose list or map of messages is decoded in place.

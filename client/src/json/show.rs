@@ -75,7 +75,7 @@ impl Show {
         let value = message.get_field(field);
         let field_view = view.field(message, field);
         match &*value {
-            Value::List(items) => self.list(items, |item| match (field_view, item) {
+            Value::List(items) => list(items, |item| match (field_view, item) {
                 (FieldView::Holds, Value::Bytes(bytes)) => self.held(message, field, bytes, view, depth),
                 (FieldView::Is(below), item) => self.value(&field.kind(), item, below, depth),
                 _ => Err(Reason::Unsupported.into()),
@@ -91,16 +91,6 @@ impl Show {
                 _ => Err(Reason::Unsupported.into()),
             },
         }
-    }
-
-    fn list(
-        self,
-        items: &[Value],
-        show: impl Fn(&Value) -> Result<Json, JsonError>,
-    ) -> Result<Json, JsonError> {
-        let items = items.iter().enumerate();
-        let shown = items.map(|(index, item)| show(item).map_err(|error| error.below(&index.to_string())));
-        shown.collect::<Result<_, _>>().map(Json::List)
     }
 
     fn map(
@@ -169,6 +159,12 @@ impl Show {
             _ => return Err(Reason::Unsupported.into()),
         })
     }
+}
+
+fn list(items: &[Value], show: impl Fn(&Value) -> Result<Json, JsonError>) -> Result<Json, JsonError> {
+    let items = items.iter().enumerate();
+    let shown = items.map(|(index, item)| show(item).map_err(|error| error.below(&index.to_string())));
+    shown.collect::<Result<_, _>>().map(Json::List)
 }
 
 fn timestamp(message: &DynamicMessage) -> Result<Json, JsonError> {

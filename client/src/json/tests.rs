@@ -280,7 +280,7 @@ impl Maker<'_> {
     fn message(&mut self, kind: &MessageDescriptor) -> DynamicMessage {
         let mut message = DynamicMessage::new(kind.clone());
         for field in kind.fields() {
-            if self.next() % 4 != 0 {
+            if !self.next().is_multiple_of(4) {
                 let value = self.field(&field);
                 message.set_field(&field, value);
             }
@@ -304,7 +304,7 @@ impl Maker<'_> {
     fn value(&mut self, kind: &Kind) -> Value {
         let number = self.next();
         match kind {
-            Kind::Bool => Value::Bool(number % 2 == 0),
+            Kind::Bool => Value::Bool(number.is_multiple_of(2)),
             Kind::Int32 => Value::I32(i32::from(number % 6) - 1),
             Kind::Int64 => Value::I64(i64::from(number) - 100),
             Kind::Uint32 => Value::U32(u32::from(number)),
