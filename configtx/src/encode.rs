@@ -6,7 +6,7 @@
 
 use prost::Message;
 use prost::encoding::{WireType, encode_key, encode_varint};
-use protos::wire::common::{Config, ConfigGroup};
+use protos::wire::common::{Config, ConfigGroup, ConfigUpdate};
 
 /// Serializes a `common.ConfigEnvelope`. `last_update` is the serialized envelope, which stays as it was received.
 pub fn encode_config_envelope(config: &Config, last_update: &[u8]) -> Vec<u8> {
@@ -23,6 +23,20 @@ pub fn encode_config(config: &Config) -> Vec<u8> {
     varint(&mut out, 1, config.sequence);
     if let Some(root) = &config.channel_group {
         length_delimited(&mut out, 2, &encode_group(root));
+    }
+    out
+}
+
+/// Serializes a config update in the same way. `isolated_data`, which nothing uses, is left out.
+pub fn encode_config_update(update: &ConfigUpdate) -> Vec<u8> {
+    let mut out = Vec::new();
+    if !update.channel_id.is_empty() {
+        length_delimited(&mut out, 1, update.channel_id.as_bytes());
+    }
+    for (field, set) in [(2, &update.read_set), (3, &update.write_set)] {
+        if let Some(group) = set {
+            length_delimited(&mut out, field, &encode_group(group));
+        }
     }
     out
 }

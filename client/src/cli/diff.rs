@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use configtx::compute_update::{ComputeUpdateError, compute_update};
+use configtx::encode::encode_config_update;
 use prost::Message as _;
 use protos::wire::common::Config;
 
@@ -45,7 +46,7 @@ pub(super) struct Args {
 impl Args {
     pub(super) fn run(self) -> Result<(), Failure> {
         let (original, updated) = (config(&self.original)?, config(&self.updated)?);
-        let update = compute_update(&self.channel, &original, &updated)?.encode_to_vec();
+        let update = encode_config_update(&compute_update(&self.channel, &original, &updated)?);
         if !self.json {
             return self.output.write(&update);
         }
