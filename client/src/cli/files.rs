@@ -46,7 +46,7 @@ impl Output {
 }
 
 pub(super) fn read(path: &Path) -> Result<Vec<u8>, Failure> {
-    fs::read(path).map_err(|error| Failure::new(format!("cannot read {}: {error}", path.display())))
+    fs::read(path).map_err(|error| Failure::unreadable(path, &error))
 }
 
 fn read_stdin() -> Result<Vec<u8>, Failure> {
