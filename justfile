@@ -27,6 +27,10 @@ test:
 conformance:
     cargo test --release -p tests --test conformance
 
+# Other people's clients against real nodes; needs Node.js and the npm registry. Words choose scripts.
+interop *words:
+    tests/interop/run {{words}}
+
 # The main job: a node, a channel, a load, and what came of it.
 quickstart *flags:
     cargo run --release --bin orderer -- quickstart {{flags}}

@@ -186,6 +186,12 @@ impl Body for ReplyBody {
         self.ended = true;
         Poll::Ready(Some(Ok(Frame::trailers(trailers(&status)))))
     }
+
+    /// Lets a refusal's headers end the stream. With an empty data frame behind them, clients that go by the
+    /// letter (grpc-js) take them for headers of a reply, and miss the status.
+    fn is_end_stream(&self) -> bool {
+        self.ended
+    }
 }
 
 fn trailers(status: &Status) -> HeaderMap {
@@ -277,6 +283,18 @@ mod tests {
             (messages, code),
             (vec![Bytes::from("x"), Bytes::from("y")], tonic::Code::Ok)
         );
+    }
+
+    #[tokio::test]
+    async fn the_headers_of_a_refusal_end_the_stream() {
+        let response = refusal(&Status::invalid_argument("no"));
+        assert!(response.body().is_end_stream());
+        assert_eq!(
+            collect(response).await,
+            (Vec::new(), tonic::Code::InvalidArgument)
+        );
+        let (_sink, response) = reply_channel(1);
+        assert!(!response.body().is_end_stream());
     }
 
     #[tokio::test]

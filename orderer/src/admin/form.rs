@@ -6,11 +6,15 @@ use axum::body::Body;
 use axum::extract::{FromRequest, Multipart};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, Request};
-use bytes::Bytes;
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use bytes::{Bytes, BytesMut};
+use http_body_util::BodyExt;
 
 /// How long a client may take to send its body.
 const BODY_TIME_MAX: Duration = Duration::from_secs(10);
+
+/// Of a body that is too large, this much is still read, so that its sender gets to read the refusal: more than
+/// any block that was meant to be joined with.
+const DISCARDED_BYTES_MAX: usize = 128 * 1024 * 1024;
 
 /// Parts looked at before a form is refused; one is what is wanted.
 const PARTS_MAX: usize = 8;
@@ -38,10 +42,11 @@ pub(super) async fn file_part(
     key: &'static str,
     body_bytes_max: usize,
 ) -> Result<Bytes, FormError> {
-    check_content_type(request.headers())?;
     let (head, body) = request.into_parts();
-    let body = read(body, body_bytes_max).await?;
-    let whole = Request::from_parts(head, Body::from(body));
+    // First, whatever else is wrong: a client that is answered while it sends may not hear the reason.
+    let content = read(body, body_bytes_max).await;
+    check_content_type(&head.headers)?;
+    let whole = Request::from_parts(head, Body::from(content?));
     let form = Multipart::from_request(whole, &())
         .await
         .map_err(|error| unreadable(&error))?;
@@ -66,15 +71,31 @@ fn check_content_type(headers: &HeaderMap) -> Result<(), FormError> {
 
 /// The whole body, no larger than allowed and within the time a client has.
 async fn read(body: Body, body_bytes_max: usize) -> Result<Bytes, FormError> {
-    let collecting = Limited::new(body, body_bytes_max).collect();
-    match tokio::time::timeout(BODY_TIME_MAX, collecting).await {
-        Ok(Ok(collected)) => Ok(collected.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => {
-            Err(FormError::Unreadable("http: request body too large".to_owned()))
-        }
-        Ok(Err(error)) => Err(unreadable(&*error)),
+    match tokio::time::timeout(BODY_TIME_MAX, collect(body, body_bytes_max)).await {
+        Ok(collected) => collected,
         Err(_) => Err(FormError::Unreadable("i/o timeout".to_owned())),
     }
+}
+
+/// Collects what is allowed; of what comes beyond, [`DISCARDED_BYTES_MAX`] are read and forgotten.
+async fn collect(mut body: Body, body_bytes_max: usize) -> Result<Bytes, FormError> {
+    let mut kept = BytesMut::new();
+    let mut bytes: usize = 0;
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame.map_err(|error| unreadable(&error))?.into_data() else {
+            continue; // trailers
+        };
+        bytes = bytes.saturating_add(data.len());
+        if bytes <= body_bytes_max {
+            kept.extend_from_slice(&data);
+        } else if bytes - body_bytes_max > DISCARDED_BYTES_MAX {
+            break;
+        }
+    }
+    if bytes > body_bytes_max {
+        return Err(FormError::Unreadable("http: request body too large".to_owned()));
+    }
+    Ok(kept.freeze())
 }
 
 async fn only_file(mut form: Multipart, key: &'static str) -> Result<Bytes, FormError> {

@@ -342,6 +342,17 @@ async fn a_body_that_is_not_the_form_is_refused_with_the_reason() {
 }
 
 #[tokio::test]
+async fn a_client_that_sends_far_too_much_hears_the_refusal() {
+    let (addr, _) = start(Fake::default()).await;
+    // More than the sockets hold: the client would be cut off while it sends.
+    let large = vec![0; 16 << 20];
+    let no_type = "POST /participation/v1/channels HTTP/1.1";
+    for (head, body) in [(POST, form(&[("config-block", true, &large)])), (no_type, large)] {
+        assert_eq!(send(addr, head, &body).await.status, 400);
+    }
+}
+
+#[tokio::test]
 async fn blocks_are_fetched_by_name_or_number() {
     let (addr, registrar) = start(Fake::default()).await;
     for (id, choice) in [
