@@ -33,9 +33,15 @@ async function readAll(channels) {
     const { blocks, status } = await stream.ask(seek({ channel, identity, start: oldest(), stop: newest() }));
     check.equal(status, 'SUCCESS', `status of reading ${channel}`);
     const ordered = blocks.slice(1).flatMap(entries);
-    check.equal(ordered.map((entry) => entryData(entry).toString()),
-      Array.from({ length: ROUNDS }, (_, i) => `${channel} ${i}`), `data of ${channel}`);
-    check.holds(ordered.every((entry) => channelHeader(entry).getChannelId() === channel), `entries of ${channel} name it`);
+    check.equal(
+      ordered.map((entry) => entryData(entry).toString()),
+      Array.from({ length: ROUNDS }, (_, i) => `${channel} ${i}`),
+      `data of ${channel}`,
+    );
+    check.holds(
+      ordered.every((entry) => channelHeader(entry).getChannelId() === channel),
+      `entries of ${channel} name it`,
+    );
   }
   stream.halfClose();
   check.equal((await stream.end()).code, 0, 'gRPC status of the reading');

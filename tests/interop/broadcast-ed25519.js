@@ -15,7 +15,10 @@ check.run(async () => {
   check.equal(identity.keyType, 'ed25519', 'kind of the key');
   const channel = create(network.nodes.open, 'broadcast-ed25519');
   await orderer.order(envelope({ channel, identity, data: 'first' }), envelope({ channel, identity, data: 'second' }));
-  for (const [number, data] of [[1, 'first'], [2, 'second']]) {
+  for (const [number, data] of [
+    [1, 'first'],
+    [2, 'second'],
+  ]) {
     const at = specified(number);
     const { blocks, status } = await orderer.seek(seek({ channel, identity, start: at, stop: at }));
     check.equal(status, 'SUCCESS', 'status of the seek');

@@ -27,7 +27,11 @@ async function sendMany(level) {
   check.equal((await stream.end()).code, 0, 'gRPC status');
   // What is only accepted may still wait for its block: it is followed until it is there.
   const found = await readData(channel, COUNT);
-  check.equal(found, Array.from({ length: COUNT }, (_, i) => `${i}`), `order at level ${level}`);
+  check.equal(
+    found,
+    Array.from({ length: COUNT }, (_, i) => `${i}`),
+    `order at level ${level}`,
+  );
 }
 
 async function answersOf(stream) {

@@ -22,8 +22,11 @@ check.run(async () => {
   const { blocks, status } = await orderer.seek(seek({ channel, identity, start: oldest(), stop: newest() }));
   check.equal(status, 'SUCCESS', 'status of the seek');
   const ordered = blocks.slice(1).flatMap(entries);
-  check.equal(ordered.map((entry) => Buffer.from(entry).toString('hex')),
-    sent.map((each) => Buffer.from(each.serializeBinary()).toString('hex')), 'entries');
+  check.equal(
+    ordered.map((entry) => Buffer.from(entry).toString('hex')),
+    sent.map((each) => Buffer.from(each.serializeBinary()).toString('hex')),
+    'entries',
+  );
 
   await highSIsRefused(channel);
 });

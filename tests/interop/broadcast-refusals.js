@@ -18,18 +18,34 @@ const identity = network.p256();
 const orderer = new Orderer(network.nodes.open.grpc);
 
 check.run(async () => {
-  const channel = create(network.nodes.open, 'broadcast-refusals',
-    '--batch-absolute-bytes', String(ABSOLUTE_BYTES_MAX), '--batch-preferred-bytes', '2048');
+  const channel = create(
+    network.nodes.open,
+    'broadcast-refusals',
+    '--batch-absolute-bytes',
+    String(ABSOLUTE_BYTES_MAX),
+    '--batch-preferred-bytes',
+    '2048',
+  );
   const fine = (fields) => envelope({ channel, identity, data: 'fine', ...fields });
   const unreadable = /^could not determine channel ID: ./;
   const denied = /: permission denied$/;
   const cases = [
     ['empty envelope', new common.Envelope(), 'BAD_REQUEST', unreadable],
     ['payload that is none', wrap(Buffer.from('no payload'), Buffer.from('s')), 'BAD_REQUEST', unreadable],
-    ['payload without header', wrap(new common.Payload().serializeBinary(), Buffer.from('s')), 'BAD_REQUEST', unreadable],
+    [
+      'payload without header',
+      wrap(new common.Payload().serializeBinary(), Buffer.from('s')),
+      'BAD_REQUEST',
+      unreadable,
+    ],
     ['unknown channel', fine({ channel: 'nobody-has-it' }), 'BAD_REQUEST', /^channel does not exist$/],
     ['no channel', fine({ channel: '' }), 'BAD_REQUEST', /^channel does not exist$/],
-    ['config', fine({ type: HeaderType.CONFIG }), 'BAD_REQUEST', /^message is of type that cannot be processed directly$/],
+    [
+      'config',
+      fine({ type: HeaderType.CONFIG }),
+      'BAD_REQUEST',
+      /^message is of type that cannot be processed directly$/,
+    ],
     ['type 4', fine({ type: 4 }), 'BAD_REQUEST', /^message is of type that is no longer supported$/],
     ['no signature', wrap(payload({ channel, identity, data: 'x' }), Buffer.alloc(0)), 'FORBIDDEN', denied],
     ['signature over something else', misfit(channel), 'FORBIDDEN', denied],
@@ -46,7 +62,9 @@ check.run(async () => {
 function tooLarge(fine) {
   const large = fine({ data: Buffer.alloc(ABSOLUTE_BYTES_MAX) });
   const bytes = large.getPayload_asU8().length + large.getSignature_asU8().length;
-  const text = new RegExp(`^message payload is ${bytes} bytes and exceeds maximum allowed ${ABSOLUTE_BYTES_MAX} bytes$`);
+  const text = new RegExp(
+    `^message payload is ${bytes} bytes and exceeds maximum allowed ${ABSOLUTE_BYTES_MAX} bytes$`,
+  );
   return ['too large', large, 'BAD_REQUEST', text];
 }
 

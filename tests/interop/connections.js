@@ -1,6 +1,6 @@
 'use strict';
-// Clients with bad manners: a connection for each envelope, dropped right after the answer; streams that are never closed;
-// connections that end in the middle. The node answers everybody, and goes on (docs/spec/dropin.md §4).
+// Clients with bad manners: a connection for each envelope, dropped right after the answer; streams that are never
+// closed; connections that end in the middle. The node answers everybody, and goes on (docs/spec/dropin.md §4).
 
 const tls = require('node:tls');
 const check = require('./lib/check.js');
@@ -39,7 +39,12 @@ async function breakOff() {
   const [host, port] = node.grpc.split(':');
   for (const bytes of ['', 'GET / HTTP/1.1\r\n\r\n', 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', Buffer.alloc(100, 0xff)]) {
     await new Promise((resolve, reject) => {
-      const socket = tls.connect({ host, port: Number(port), ca: network.tlsAuthority('OrdererMSP'), ALPNProtocols: ['h2'] });
+      const socket = tls.connect({
+        host,
+        port: Number(port),
+        ca: network.tlsAuthority('OrdererMSP'),
+        ALPNProtocols: ['h2'],
+      });
       socket.on('error', reject);
       socket.on('secureConnect', () => socket.write(bytes, () => socket.destroy()));
       socket.on('close', resolve);

@@ -16,7 +16,9 @@ check.run(async () => {
   const channel = create(network.nodes.open, 'deliver-headers');
   await orderer.order(...['one', 'two'].map((data) => envelope({ channel, identity, data })));
   const read = async (contentType) => {
-    const { blocks, status } = await orderer.seek(seek({ channel, identity, start: oldest(), stop: newest(), contentType }));
+    const { blocks, status } = await orderer.seek(
+      seek({ channel, identity, start: oldest(), stop: newest(), contentType }),
+    );
     check.equal(status, 'SUCCESS', 'status');
     return blocks;
   };
@@ -29,7 +31,11 @@ check.run(async () => {
     check.holds(!header.hasData() || entries(header).length === 0, `block ${number} comes without data`);
     check.equal(entries(block).length, 1, `entries of the whole block ${number}`);
     check.equal(headerHash(header), headerHash(block), `header of block ${number}`);
-    check.equal(header.getMetadata().serializeBinary(), block.getMetadata().serializeBinary(), `metadata of block ${number}`);
+    check.equal(
+      header.getMetadata().serializeBinary(),
+      block.getMetadata().serializeBinary(),
+      `metadata of block ${number}`,
+    );
     checkSignatures(header, 'OrdererMSP', network.authority('OrdererMSP'));
   }
 });

@@ -1,11 +1,10 @@
 'use strict';
-// Streams that stay open while blocks arrive: followers see each block once, requests queue, a half-close loses nothing.
+// Streams that stay open while blocks arrive: followers see each block once, requests queue, and a half-close loses
+// nothing.
 
 const check = require('./lib/check.js');
 const { create } = require('./lib/channel.js');
-const {
-  FOR_EVER, envelope, newest, nextCommit, oldest, seek, specified,
-} = require('./lib/envelope.js');
+const { FOR_EVER, envelope, newest, nextCommit, oldest, seek, specified } = require('./lib/envelope.js');
 const { number } = require('./lib/block.js');
 const { Orderer } = require('./lib/orderer.js');
 const network = require('./lib/network.js');
@@ -48,13 +47,21 @@ async function orderBlocks(channel) {
 
 async function requestsQueue(channel) {
   const stream = orderer.deliver();
-  const ranges = [[5, 7], [0, 0], [3, 4]];
+  const ranges = [
+    [5, 7],
+    [0, 0],
+    [3, 4],
+  ];
   for (const [start, stop] of ranges) {
     await stream.send(seek({ channel, identity, start: specified(start), stop: specified(stop) }));
   }
   for (const [start, stop] of ranges) {
     const { blocks, status } = await stream.rest();
-    check.equal(blocks.map(number), Array.from({ length: stop - start + 1 }, (_, i) => start + i), 'blocks of a queued request');
+    check.equal(
+      blocks.map(number),
+      Array.from({ length: stop - start + 1 }, (_, i) => start + i),
+      'blocks of a queued request',
+    );
     check.equal(status, 'SUCCESS', 'status of a queued request');
   }
   stream.halfClose();

@@ -34,7 +34,11 @@ check.run(async () => {
     ['unknown organisation, no start', request({ identity: network.stranger(), start: undefined }), 'FORBIDDEN'],
   ];
   for (const [what, message, status] of cases) await refused(what, message, status);
-  for (const fields of [{ time: minutesFromNow(-14) }, { time: minutesFromNow(14) }, { type: common.HeaderType.MESSAGE }]) {
+  for (const fields of [
+    { time: minutesFromNow(-14) },
+    { time: minutesFromNow(14) },
+    { type: common.HeaderType.MESSAGE },
+  ]) {
     const { blocks, status } = await orderer.seek(request(fields));
     check.equal([blocks.length, status], [1, 'SUCCESS'], `what is within the bounds: ${JSON.stringify(fields)}`);
   }

@@ -4,9 +4,7 @@
 const { orderer: protos } = require('@hyperledger/fabric-protos');
 const check = require('./lib/check.js');
 const { create } = require('./lib/channel.js');
-const {
-  FOR_EVER, envelope, newest, nextCommit, oldest, seek, specified,
-} = require('./lib/envelope.js');
+const { FOR_EVER, envelope, newest, nextCommit, oldest, seek, specified } = require('./lib/envelope.js');
 const { number } = require('./lib/block.js');
 const { Orderer } = require('./lib/orderer.js');
 const network = require('./lib/network.js');

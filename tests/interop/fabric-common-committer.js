@@ -23,8 +23,11 @@ check.run(async () => {
   await itIsOrdered(channelName, context.transactionId);
 
   const unknown = client.newChannel('nobody-has-it');
-  check.equal(await committer.sendBroadcast(envelope(context, unknown)),
-    { status: 'BAD_REQUEST', info: 'channel does not exist' }, 'answer for an unknown channel');
+  check.equal(
+    await committer.sendBroadcast(envelope(context, unknown)),
+    { status: 'BAD_REQUEST', info: 'channel does not exist' },
+    'answer for an unknown channel',
+  );
   const forged = { ...envelope(context, channel), signature: envelope(context, unknown).signature };
   const { status, info } = await committer.sendBroadcast(forged);
   check.equal(status, 'FORBIDDEN', 'status for a signature over something else');
@@ -38,7 +41,10 @@ check.run(async () => {
 /** Payload and signature, as the SDK makes them. */
 function envelope(context, channel) {
   const { HeaderType, SignatureHeader, Payload, Header } = fabproto6.common;
-  const signatureHeader = SignatureHeader.encode({ creator: context.serializeIdentity(), nonce: context.nonce }).finish();
+  const signatureHeader = SignatureHeader.encode({
+    creator: context.serializeIdentity(),
+    nonce: context.nonce,
+  }).finish();
   const header = Header.create({
     channel_header: channel.buildChannelHeader(HeaderType.ENDORSER_TRANSACTION, 'chaincode', context.transactionId),
     signature_header: signatureHeader,
@@ -50,7 +56,9 @@ function envelope(context, channel) {
 /** SUCCESS may come before the block; the seek waits for that. */
 async function itIsOrdered(channel, txId) {
   const identity = network.p256();
-  const { blocks } = await new Orderer(node.grpc).seek(seek({ channel, identity, start: specified(1), stop: specified(1) }));
+  const { blocks } = await new Orderer(node.grpc).seek(
+    seek({ channel, identity, start: specified(1), stop: specified(1) }),
+  );
   check.equal(blocks.map(number), [1], 'block that was waited for');
   check.equal(channelHeader(entries(blocks[0])[0]).getTxId(), txId, 'transaction in it');
 }
@@ -58,5 +66,9 @@ async function itIsOrdered(channel, txId) {
 async function aWrongAuthorityIsNotTrusted(client) {
   const stranger = client.newCommitter('stranger');
   const wrong = endpoint(client, node, { pem: network.tlsAuthority('Org1MSP') });
-  await check.fails(stranger.connect(wrong), /Failed to connect before the deadline/, 'connecting with the authority of others');
+  await check.fails(
+    stranger.connect(wrong),
+    /Failed to connect before the deadline/,
+    'connecting with the authority of others',
+  );
 }

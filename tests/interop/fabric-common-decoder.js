@@ -5,8 +5,7 @@ const { BlockDecoder } = require('fabric-common');
 const fabproto6 = require('fabric-protos');
 const check = require('./lib/check.js');
 const { create } = require('./lib/channel.js');
-const { connect } = require('./lib/fabric.js');
-const peer = require('./lib/peer.js');
+const { addPeer, connect, endorsed } = require('./lib/fabric.js');
 const { Orderer } = require('./lib/orderer.js');
 const { oldest, seek, specified } = require('./lib/envelope.js');
 const network = require('./lib/network.js');
@@ -17,7 +16,9 @@ const identity = network.p256();
 check.run(async () => {
   const name = create(node, 'fabric-decoder', '--batch-max-count', '7');
   await commitOne(name);
-  const { blocks } = await new Orderer(node.grpc).seek(seek({ channel: name, identity, start: oldest(), stop: specified(1) }));
+  const { blocks } = await new Orderer(node.grpc).seek(
+    seek({ channel: name, identity, start: oldest(), stop: specified(1) }),
+  );
   const [genesis, block] = blocks.map((each) => BlockDecoder.decode(Buffer.from(each.serializeBinary())));
   checkGenesis(genesis);
   checkTransaction(block);
@@ -25,16 +26,7 @@ check.run(async () => {
 
 async function commitOne(name) {
   const { client, context, channel, committer } = await connect(node, name);
-  const port = await peer.start({ identity, result: 'done' });
-  const endorser = client.newEndorser('peer', 'Org1MSP');
-  await endorser.connect(client.newEndpoint({ url: `grpc://127.0.0.1:${port}` }));
-  const endorsement = channel.newEndorsement('chaincode');
-  endorsement.build(context, { fcn: 'move', args: [] });
-  endorsement.sign(context);
-  await endorsement.send({ targets: [endorser] });
-  const commit = endorsement.newCommit();
-  commit.build(context);
-  commit.sign(context);
+  const { commit } = await endorsed(channel, context, await addPeer(client, channel));
   check.equal((await commit.send({ targets: [committer] })).status, 'SUCCESS', 'status of the commit');
 }
 
@@ -47,7 +39,7 @@ function checkGenesis(block) {
   const { Orderer: orderer, Application: application } = config.channel_group.groups;
   check.equal(Object.keys(application.groups).sort(), ['Org1MSP', 'Org2MSP'], 'organisations of the application');
   check.equal(Object.keys(orderer.groups), ['OrdererMSP'], 'organisations of orderers');
-  check.equal(Number(orderer.values.BatchSize.value.max_message_count ?? orderer.values.BatchSize.value.maxMessageCount), 7, 'envelopes in a block');
+  check.equal(orderer.values.BatchSize.value.max_message_count, 7, 'envelopes in a block');
   check.equal(orderer.values.BatchTimeout.value.timeout, '100ms', 'time of a block');
 }
 
@@ -57,7 +49,11 @@ function checkTransaction(block) {
   check.equal(payload.header.channel_header.typeString, 'ENDORSER_TRANSACTION', 'type of its entry');
   check.equal(payload.header.signature_header.creator.mspid, 'Org1MSP', 'organisation of its creator');
   const { endorsements } = payload.data.actions[0].payload.action;
-  check.equal(endorsements.map(({ endorser }) => endorser.mspid), ['Org1MSP'], 'organisations of its endorsers');
+  check.equal(
+    endorsements.map(({ endorser }) => endorser.mspid),
+    ['Org1MSP'],
+    'organisations of its endorsers',
+  );
   const [signature] = block.metadata.metadata[fabproto6.common.BlockMetadataIndex.SIGNATURES].signatures;
-  check.equal(signature.signature_header.creator.mspid, 'OrdererMSP', 'organisation of the block\'s signer');
+  check.equal(signature.signature_header.creator.mspid, 'OrdererMSP', "organisation of the block's signer");
 }

@@ -18,21 +18,37 @@ check.run(async () => {
   const port = await peer.start({ identity, orderer: new Orderer(node.grpc), result: 'moved' });
   const gateway = new Gateway();
   await gateway.connect(profile(channel, port), {
-    identity: { type: 'X.509', mspId: identity.mspId, credentials: { certificate: identity.certificate, privateKey: identity.keyPem } },
+    identity: {
+      type: 'X.509',
+      mspId: identity.mspId,
+      credentials: { certificate: identity.certificate, privateKey: identity.keyPem },
+    },
     discovery: { enabled: false },
     eventHandlerOptions: { strategy: DefaultEventHandlerStrategies.MSPID_SCOPE_ALLFORTX, commitTimeout: 20 },
   });
   const chain = await gateway.getNetwork(channel);
   const blocks = [];
-  await chain.addBlockListener(async ({ blockNumber }) => { blocks.push(Number(blockNumber)); }, { startBlock: 0, type: 'full' });
+  await chain.addBlockListener(
+    async ({ blockNumber }) => {
+      blocks.push(Number(blockNumber));
+    },
+    { startBlock: 0, type: 'full' },
+  );
   const contract = chain.getContract('chaincode');
   for (let i = 0; i < COUNT; i += 1) {
     // Returns once the transaction has been seen in a block.
     const result = await within(contract.submitTransaction('move', `${i}`), 'the transaction was not committed');
     check.equal(result.toString(), 'moved', 'result of a transaction');
   }
-  await within(until(() => blocks.length > COUNT), 'not all blocks came');
-  check.equal(blocks, Array.from({ length: COUNT + 1 }, (_, i) => i), 'blocks that the listener heard of');
+  await within(
+    until(() => blocks.length > COUNT),
+    'not all blocks came',
+  );
+  check.equal(
+    blocks,
+    Array.from({ length: COUNT + 1 }, (_, i) => i),
+    'blocks that the listener heard of',
+  );
   gateway.disconnect();
 });
 
@@ -48,5 +64,8 @@ function profile(channel, port) {
 }
 
 async function until(condition) {
-  while (!condition()) await new Promise((resolve) => { setTimeout(resolve, 10); });
+  while (!condition())
+    await new Promise((resolve) => {
+      setTimeout(resolve, 10);
+    });
 }

@@ -22,12 +22,23 @@ check.run(async () => {
   const channel = create(node, 'fabric-protos');
   await new Orderer(node.grpc).order(...['one', 'two', 'three'].map((data) => envelope({ channel, identity, data })));
   const all = await within(read(channel, { oldest: {} }, Long.MAX_UNSIGNED_VALUE, 4), 'no blocks came');
-  check.equal(all.map(({ block }) => Number(block.header.number)), [0, 1, 2, 3], 'blocks that were followed');
+  check.equal(
+    all.map(({ block }) => Number(block.header.number)),
+    [0, 1, 2, 3],
+    'blocks that were followed',
+  );
   const one = await within(read(channel, { specified: { number: 2 } }, Long.fromNumber(2, true), 2), 'no block came');
-  check.equal(one.map(({ Type }) => Type), ['block', 'status'], 'kinds of the responses');
+  check.equal(
+    one.map(({ Type }) => Type),
+    ['block', 'status'],
+    'kinds of the responses',
+  );
   check.equal(dataOf(one[0].block), ['two'], 'data of block 2');
   check.equal(one[1].status, fabproto6.common.Status.SUCCESS, 'status');
-  const far = await within(read(channel, { specified: { number: Long.MAX_UNSIGNED_VALUE } }, Long.MAX_UNSIGNED_VALUE, 1), 'no status came');
+  const far = await within(
+    read(channel, { specified: { number: Long.MAX_UNSIGNED_VALUE } }, Long.MAX_UNSIGNED_VALUE, 1),
+    'no status came',
+  );
   check.equal(far[0].status, fabproto6.common.Status.NOT_FOUND, 'status of a start at the largest number');
 });
 

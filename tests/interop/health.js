@@ -12,9 +12,13 @@ const UNIMPLEMENTED = 12;
 const Health = grpc.makeGenericClientConstructor(service, 'grpc.health.v1.Health');
 const client = new Health(network.nodes.open.grpc, credentials());
 
-const ask = (name) => within(new Promise((resolve, reject) => {
-  client.check({ service: name }, (error, reply) => (error ? reject(error) : resolve(reply)));
-}), 'no health came');
+const ask = (name) =>
+  within(
+    new Promise((resolve, reject) => {
+      client.check({ service: name }, (error, reply) => (error ? reject(error) : resolve(reply)));
+    }),
+    'no health came',
+  );
 
 check.run(async () => {
   check.equal((await ask('')).status, 'SERVING', 'health of the node');
@@ -26,17 +30,20 @@ check.run(async () => {
 
 async function watchesSayTheStateAtOnce() {
   const watch = client.watch({ service: '' });
-  const first = new Promise((resolve, reject) => { watch.on('data', resolve).on('error', reject); });
+  const first = new Promise((resolve, reject) => {
+    watch.on('data', resolve).on('error', reject);
+  });
   check.equal((await within(first, 'no state came')).status, 'SERVING', 'first state of a watch');
   watch.on('error', () => {});
   watch.cancel();
 }
 
 async function unknownMethodsAreUnimplemented() {
-  const call = (path) => new Promise((resolve) => {
-    const bytes = (it) => it;
-    client.makeUnaryRequest(path, bytes, bytes, Buffer.alloc(0), (error) => resolve(error?.code));
-  });
+  const call = (path) =>
+    new Promise((resolve) => {
+      const bytes = (it) => it;
+      client.makeUnaryRequest(path, bytes, bytes, Buffer.alloc(0), (error) => resolve(error?.code));
+    });
   for (const path of ['/orderer.AtomicBroadcast/Nothing', '/protos.Deliver/Deliver']) {
     check.equal(await within(call(path), 'no answer'), UNIMPLEMENTED, `gRPC status of ${path}`);
   }

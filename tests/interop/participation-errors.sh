@@ -1,5 +1,5 @@
-# Joins and requests that are refused, with the texts that tools search for (docs/spec/behaviour.md §8, docs/spec/dropin.md
-# §3); and that the node goes on after each.
+# Joins and requests that are refused, with the texts that tools search for (docs/spec/behaviour.md §8,
+# docs/spec/dropin.md §3); and that the node goes on after each.
 source lib/check.sh
 source lib/rest.sh
 

@@ -1,5 +1,5 @@
-# Who gets in at the admin listener: only who shows a certificate of the orderers' organisation; the others get an alert and
-# no HTTP answer (docs/spec/behaviour.md §8).
+# Who gets in at the admin listener: only who shows a certificate of the orderers' organisation; the others get an
+# alert and no HTTP answer (docs/spec/behaviour.md §8).
 source lib/check.sh
 source lib/rest.sh
 
@@ -26,7 +26,8 @@ for version in 1.2 1.3; do
     refused_with "without a certificate, TLS $version" "${only[@]}"
     # Org1 is a member of channels, and nobody here.
     user=$orgs/org1.example.com/users/User1@org1.example.com/tls
-    refused_with "with a certificate of Org1, TLS $version" "${only[@]}" --cert "$user/client.crt" --key "$user/client.key"
+    refused_with "with a certificate of Org1, TLS $version" "${only[@]}" \
+        --cert "$user/client.crt" --key "$user/client.key"
 done
 
 # A certificate that says the right name and signed itself.

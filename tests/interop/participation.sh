@@ -1,11 +1,12 @@
-# The channel participation interface by curl: list, join, info, blocks, with status, headers and body as scripts compare
-# them (docs/spec/behaviour.md §8, docs/spec/dropin.md §3).
+# The channel participation interface by curl: list, join, info, blocks, with status, headers and body as scripts
+# compare them (docs/spec/behaviour.md §8, docs/spec/dropin.md §3).
 source lib/check.sh
 source lib/rest.sh
 
 # info NAME HEIGHT : what the node says of a channel that it orders.
 info() {
-    echo "{\"name\":\"$1\",\"url\":\"$channels/$1\",\"consensusRelation\":\"consenter\",\"status\":\"active\",\"height\":$2}"
+    printf '{"name":"%s","url":"%s","consensusRelation":"consenter","status":"active","height":%d}' \
+        "$1" "$channels/$1" "$2"
 }
 
 join_two_channels() {

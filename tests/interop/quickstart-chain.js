@@ -21,14 +21,14 @@ check.run(async () => {
   const identity = network.identityAt(connection.identity.msp_id, path(connection.identity.msp));
   const authority = readFileSync(path('crypto/ordererOrganizations/example.com/ca/ca.example.com-cert.pem'));
   const orderer = ordererOf(connection);
-  check.equal(identity.keyType, 'ed25519', 'kind of the client\'s key');
+  check.equal(identity.keyType, 'ed25519', "kind of the client's key");
   await orderer.order(envelope({ channel, identity, data: 'from elsewhere' }));
 
   const { blocks, status } = await orderer.seek(seek({ channel, identity, start: oldest(), stop: newest() }));
   check.equal(status, 'SUCCESS', 'status of the seek');
   checkChain(blocks, 'OrdererMSP', authority);
   const [signer] = checkSignatures(blocks.at(-1), 'OrdererMSP', authority);
-  check.equal(signer.publicKey.asymmetricKeyType, 'ed25519', 'kind of the orderer\'s key');
+  check.equal(signer.publicKey.asymmetricKeyType, 'ed25519', "kind of the orderer's key");
   const ordered = blocks.slice(1).flatMap(entries);
   check.equal(ordered.length, 201, 'envelopes: those of quickstart, and one more');
   check.equal(entryData(ordered.at(-1)).toString(), 'from elsewhere', 'data of the last one');
@@ -36,6 +36,9 @@ check.run(async () => {
 
 function ordererOf({ orderers, tls }) {
   const made = new Orderer(orderers[0].address);
-  made.client = new protos.AtomicBroadcastClient(orderers[0].address, grpc.credentials.createSsl(readFileSync(path(tls.ca))));
+  made.client = new protos.AtomicBroadcastClient(
+    orderers[0].address,
+    grpc.credentials.createSsl(readFileSync(path(tls.ca))),
+  );
   return made;
 }

@@ -10,8 +10,8 @@ user=$crypto/users/Admin@example.com/tls
 handshake() {
     local address=$1
     shift
-    timeout 20 openssl s_client -connect "$address" -verify_return_error -cert "$user/client.crt" -key "$user/client.key" \
-        "$@" </dev/null
+    timeout 20 openssl s_client -connect "$address" -verify_return_error \
+        -cert "$user/client.crt" -key "$user/client.key" "$@" </dev/null
 }
 
 listeners=(
@@ -21,11 +21,13 @@ listeners=(
 for listener in "${listeners[@]}"; do
     read -r address node <<<"$listener"
     for name in localhost "$node.example.com"; do
-        works "certificate of $address for $name" handshake "$address" -CAfile "$ca" -verify_hostname "$name" -servername "$name"
+        works "certificate of $address for $name" \
+            handshake "$address" -CAfile "$ca" -verify_hostname "$name" -servername "$name"
         matches "verdict on $address" "$said" 'Verify return code: 0 \(ok\)'
     done
     works "certificate of $address for its IP address" handshake "$address" -CAfile "$ca" -verify_ip 127.0.0.1
-    fails "certificate of $address for another name" handshake "$address" -CAfile "$ca" -verify_hostname elsewhere.example.com
+    fails "certificate of $address for another name" \
+        handshake "$address" -CAfile "$ca" -verify_hostname elsewhere.example.com
     fails "certificate of $address under another authority" handshake "$address" -CAfile "$other_ca"
 
     works "TLS 1.3 on $address" handshake "$address" -CAfile "$ca" -tls1_3

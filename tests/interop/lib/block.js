@@ -14,11 +14,14 @@ function sha256(...parts) {
 
 /** The header as it is hashed and signed. */
 function headerBytes(header) {
-  return der(0x30, Buffer.concat([
-    derInteger(BigInt(header.getNumber())),
-    der(0x04, Buffer.from(header.getPreviousHash_asU8())),
-    der(0x04, Buffer.from(header.getDataHash_asU8())),
-  ]));
+  return der(
+    0x30,
+    Buffer.concat([
+      derInteger(BigInt(header.getNumber())),
+      der(0x04, Buffer.from(header.getPreviousHash_asU8())),
+      der(0x04, Buffer.from(header.getDataHash_asU8())),
+    ]),
+  );
 }
 
 function headerHash(block) {
@@ -75,7 +78,10 @@ function checkSignatures(block, mspId, authorityPem) {
     const identity = msp.SerializedIdentity.deserializeBinary(creator);
     check.equal(identity.getMspid(), mspId, 'organisation of the signer');
     const certificate = new crypto.X509Certificate(Buffer.from(identity.getIdBytes_asU8()));
-    check.holds(certificate.verify(authority.publicKey), 'the signer was certified by the authority of its organisation');
+    check.holds(
+      certificate.verify(authority.publicKey),
+      'the signer was certified by the authority of its organisation',
+    );
     const signed = Buffer.concat([metadata.getValue_asU8(), header, headerBytes(block.getHeader())]);
     check.holds(isSigned(certificate, signed, signature.getSignature_asU8()), `signature of block ${number(block)}`);
     return certificate;
@@ -86,7 +92,11 @@ function checkSignatures(block, mspId, authorityPem) {
 function checkForm(block, previous) {
   const header = block.getHeader();
   check.equal(number(block), previous ? number(previous) + 1 : 0, 'block number');
-  check.equal(header.getPreviousHash_asU8(), previous ? headerHash(previous) : Buffer.alloc(0), `link of block ${number(block)}`);
+  check.equal(
+    header.getPreviousHash_asU8(),
+    previous ? headerHash(previous) : Buffer.alloc(0),
+    `link of block ${number(block)}`,
+  );
   check.equal(header.getDataHash_asU8(), sha256(...entries(block)), `data hash of block ${number(block)}`);
   check.equal(block.getMetadata().getMetadataList_asU8().length, 5, 'metadata slots');
 }
@@ -100,5 +110,15 @@ function checkChain(blocks, mspId, authorityPem) {
 }
 
 module.exports = {
-  channelHeader, checkChain, checkForm, checkSignatures, entries, entryData, headerBytes, headerHash, lastConfig, number, sha256,
+  channelHeader,
+  checkChain,
+  checkForm,
+  checkSignatures,
+  entries,
+  entryData,
+  headerBytes,
+  headerHash,
+  lastConfig,
+  number,
+  sha256,
 };

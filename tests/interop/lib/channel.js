@@ -12,18 +12,41 @@ const ordain = network.variable('INTEROP_ORDAIN');
 function curlArguments() {
   const admin = join(network.orgs.OrdererMSP, 'users', 'Admin@example.com', 'tls');
   return [
-    '--silent', '--show-error', '--fail-with-body', '--max-time', '20',
-    '--cacert', join(admin, 'ca.crt'), '--cert', join(admin, 'client.crt'), '--key', join(admin, 'client.key'),
+    '--silent',
+    '--show-error',
+    '--fail-with-body',
+    '--max-time',
+    '20',
+    '--cacert',
+    join(admin, 'ca.crt'),
+    '--cert',
+    join(admin, 'client.crt'),
+    '--key',
+    join(admin, 'client.key'),
   ];
 }
 
 /** Makes the genesis block of `name` for a node; answers the file. Further options are those of `ordain genesis`. */
 function genesis(node, name, ...options) {
   const block = join(folder, `${name}.block`);
-  execFileSync(ordain, [
-    'genesis', '--channel', name, '--crypto', network.variable('INTEROP_CRYPTO'), '--output', block,
-    '--node', `${node.name}=${node.grpc}`, '--batch-timeout', '100ms', ...options,
-  ], { stdio: ['ignore', 'ignore', 'inherit'] });
+  execFileSync(
+    ordain,
+    [
+      'genesis',
+      '--channel',
+      name,
+      '--crypto',
+      network.variable('INTEROP_CRYPTO'),
+      '--output',
+      block,
+      '--node',
+      `${node.name}=${node.grpc}`,
+      '--batch-timeout',
+      '100ms',
+      ...options,
+    ],
+    { stdio: ['ignore', 'ignore', 'inherit'] },
+  );
   return block;
 }
 
@@ -31,7 +54,9 @@ function genesis(node, name, ...options) {
 function create(node, name, ...options) {
   const block = genesis(node, name, ...options);
   const url = `https://${node.admin}/participation/v1/channels`;
-  execFileSync('curl', [...curlArguments(), '--form', `config-block=@${block}`, url], { stdio: ['ignore', 'ignore', 'inherit'] });
+  execFileSync('curl', [...curlArguments(), '--form', `config-block=@${block}`, url], {
+    stdio: ['ignore', 'ignore', 'inherit'],
+  });
   return name;
 }
 

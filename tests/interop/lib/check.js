@@ -48,10 +48,9 @@ function show(value) {
 /** Runs a script: says how many checks it made, and ends the process, 1 if one failed or none was made. */
 function run(script) {
   const late = setTimeout(() => end(new Error(`not done after ${SCRIPT_TIME_MAX_MS} ms`)), SCRIPT_TIME_MAX_MS);
-  script().then(
-    () => end(checks === 0 ? new Error('it checked nothing') : null),
-    end,
-  ).finally(() => clearTimeout(late));
+  script()
+    .then(() => end(checks === 0 ? new Error('it checked nothing') : null), end)
+    .finally(() => clearTimeout(late));
 }
 
 function end(error) {

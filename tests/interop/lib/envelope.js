@@ -28,6 +28,11 @@ function signatureHeader(creator, nonce) {
   return header.serializeBinary();
 }
 
+/** What a seek request must carry where client certificates are demanded; the argument is a PEM text. */
+function tlsHash(certificate) {
+  return crypto.createHash('sha256').update(new crypto.X509Certificate(certificate).raw).digest();
+}
+
 /** The payload of an envelope, before it is signed. `time: null` leaves the timestamp out. */
 function payload({ channel, identity, data, type = HeaderType.MESSAGE, time = new Date(), tlsCertificateHash }) {
   const nonce = crypto.randomBytes(NONCE_BYTES);
@@ -90,5 +95,15 @@ function seek(fields) {
 }
 
 module.exports = {
-  FOR_EVER, envelope, newest, nextCommit, oldest, payload, seek, seekInfo, specified, wrap,
+  FOR_EVER,
+  envelope,
+  newest,
+  nextCommit,
+  oldest,
+  payload,
+  seek,
+  seekInfo,
+  specified,
+  tlsHash,
+  wrap,
 };

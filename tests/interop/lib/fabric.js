@@ -2,7 +2,9 @@
 // The Node SDK of Fabric 2.2 (fabric-common), set up for a node: client, user, channel, committer.
 
 const { Client, User } = require('fabric-common');
+const check = require('./check.js');
 const network = require('./network.js');
+const peer = require('./peer.js');
 
 /** Answers `{ client, context, channel, committer }`; `clientTls` is `{ certificate, key }`, or nothing. */
 async function connect(node, channelName, clientTls, options = {}) {
@@ -18,10 +20,34 @@ async function connect(node, channelName, clientTls, options = {}) {
   return { client, context, channel, committer };
 }
 
+/** Puts a stand-in for a peer before the channel; answers the SDK's endorser. */
+async function addPeer(client, channel) {
+  const port = await peer.start({ identity: network.p256(), result: 'done' });
+  const endorser = client.newEndorser('peer', 'Org1MSP');
+  await endorser.connect(client.newEndpoint({ url: `grpc://127.0.0.1:${port}` }));
+  channel.addEndorser(endorser);
+  return endorser;
+}
+
+/** A signed commit of a transaction that the peer endorsed, and the transaction's id. */
+async function endorsed(channel, context, endorser) {
+  const endorsement = channel.newEndorsement('chaincode');
+  endorsement.build(context, { fcn: 'move', args: ['a', 'b'] });
+  endorsement.sign(context);
+  const { responses, errors } = await endorsement.send({ targets: [endorser] });
+  check.equal([responses.length, errors.length], [1, 0], 'endorsements, and errors');
+  const commit = endorsement.newCommit();
+  commit.build(context);
+  return { commit: commit.sign(context), txId: endorsement.getTransactionId() };
+}
+
 function endpoint(client, node, options) {
   return client.newEndpoint({
-    url: `grpcs://${node.grpc}`, pem: network.tlsAuthority('OrdererMSP'), requestTimeout: 20_000, ...options,
+    url: `grpcs://${node.grpc}`,
+    pem: network.tlsAuthority('OrdererMSP'),
+    requestTimeout: 20_000,
+    ...options,
   });
 }
 
-module.exports = { connect, endpoint };
+module.exports = { addPeer, connect, endorsed, endpoint };

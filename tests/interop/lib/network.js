@@ -51,7 +51,10 @@ function user(mspId, name) {
 
 /** TLS certificate and key of a user. */
 function userTls(mspId, name) {
-  return { certificate: file(mspId, 'users', name, 'tls', 'client.crt'), key: file(mspId, 'users', name, 'tls', 'client.key') };
+  return {
+    certificate: file(mspId, 'users', name, 'tls', 'client.crt'),
+    key: file(mspId, 'users', name, 'tls', 'client.key'),
+  };
 }
 
 /** Certificate of an organisation's signing authority. */

@@ -29,7 +29,9 @@ class Stream {
     this.call = call;
     this.received = [];
     this.waiting = [];
-    this.status = new Promise((resolve) => { this.ended = resolve; });
+    this.status = new Promise((resolve) => {
+      this.ended = resolve;
+    });
     call.on('data', (message) => this.take({ message }));
     // The status event says the same, and comes for every stream.
     call.on('error', () => {});
@@ -52,7 +54,11 @@ class Stream {
 
   /** The same, however long it takes. */
   async nextEver() {
-    const event = this.received.shift() ?? await new Promise((resolve) => { this.waiting.push(resolve); });
+    const event =
+      this.received.shift() ??
+      (await new Promise((resolve) => {
+        this.waiting.push(resolve);
+      }));
     if (event.message) return event.message;
     this.received.unshift(event); // the end stays
     return null;
@@ -65,7 +71,10 @@ class Stream {
 
   /** Sends a message; waits while the connection cannot take more. */
   async send(message) {
-    if (!this.call.write(message)) await new Promise((resolve) => { this.call.once('drain', resolve); });
+    if (!this.call.write(message))
+      await new Promise((resolve) => {
+        this.call.once('drain', resolve);
+      });
   }
 
   /** Sends no more. */

@@ -49,14 +49,16 @@ function fullReply(block) {
 function filteredReply(block) {
   const filtered = new peer.FilteredBlock();
   filtered.setNumber(number(block));
-  filtered.setFilteredTransactionsList(entries(block).map((entry) => {
-    const header = channelHeader(entry);
-    const transaction = new peer.FilteredTransaction();
-    transaction.setTxid(header.getTxId());
-    transaction.setType(header.getType());
-    transaction.setTxValidationCode(peer.TxValidationCode.VALID);
-    return transaction;
-  }));
+  filtered.setFilteredTransactionsList(
+    entries(block).map((entry) => {
+      const header = channelHeader(entry);
+      const transaction = new peer.FilteredTransaction();
+      transaction.setTxid(header.getTxId());
+      transaction.setType(header.getType());
+      transaction.setTxValidationCode(peer.TxValidationCode.VALID);
+      return transaction;
+    }),
+  );
   const reply = new peer.DeliverResponse();
   reply.setFilteredBlock(filtered);
   return reply;
@@ -64,15 +66,19 @@ function filteredReply(block) {
 
 /** Asks the orderer for what it is asked for, and passes the blocks on as `reply` makes them. */
 function relay(orderer, identity, reply) {
-  return (call) => call.once('data', (request) => {
-    const asked = request.serializeBinary();
-    const stream = orderer.deliver();
-    call.on('cancelled', () => stream.cancel());
-    const again = envelope({
-      channel: channelHeader(asked).getChannelId(), identity, type: common.HeaderType.DELIVER_SEEK_INFO, data: entryData(asked),
+  return (call) =>
+    call.once('data', (request) => {
+      const asked = request.serializeBinary();
+      const stream = orderer.deliver();
+      call.on('cancelled', () => stream.cancel());
+      const again = envelope({
+        channel: channelHeader(asked).getChannelId(),
+        identity,
+        type: common.HeaderType.DELIVER_SEEK_INFO,
+        data: entryData(asked),
+      });
+      passOn(stream, again, reply, call).catch((error) => call.destroy(error));
     });
-    passOn(stream, again, reply, call).catch((error) => call.destroy(error));
-  });
 }
 
 async function passOn(stream, request, reply, call) {
@@ -92,10 +98,13 @@ function start({ identity, orderer, result }) {
   server.addService(peer.DeliverService, {
     deliver: relay(orderer, identity, fullReply),
     deliverFiltered: relay(orderer, identity, filteredReply),
-    deliverWithPrivateData: (call) => call.destroy(Object.assign(new Error('not here'), { code: grpc.status.UNIMPLEMENTED })),
+    deliverWithPrivateData: (call) =>
+      call.destroy(Object.assign(new Error('not here'), { code: grpc.status.UNIMPLEMENTED })),
   });
   return new Promise((resolve, reject) => {
-    server.bindAsync('127.0.0.1:0', grpc.ServerCredentials.createInsecure(), (error, port) => (error ? reject(error) : resolve(port)));
+    server.bindAsync('127.0.0.1:0', grpc.ServerCredentials.createInsecure(), (error, port) =>
+      error ? reject(error) : resolve(port),
+    );
   });
 }
 
