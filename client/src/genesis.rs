@@ -1,8 +1,10 @@
 //! Genesis blocks with built-in defaults, out of MSP folders.
 //!
 //! [`GenesisSpec`] names organisations, consensus and batch limits; policies and capabilities are the usual
-//! ones. Whoever needs others builds a [`configtx::genesis::Profile`] of their own.
+//! ones. Whoever needs others builds a [`configtx::genesis::Profile`] of their own, or has it read out of a
+//! [`configtx.yaml`](crate::configtx_yaml). [`review()`] says what is odd about a block before somebody uses it.
 
+mod review;
 #[cfg(test)]
 mod tests;
 
@@ -27,8 +29,19 @@ use protos::wire::common::msp_role::MspRoleType as Role;
 use protos::wire::etcdraft;
 use protos::wire::orderer::BatchSize;
 
+pub use review::review;
+
 use crate::connection::Address;
 use crate::msp_folder::{MspFolder, MspFolderError};
+
+/// A profile with the content of all files it was made of.
+#[derive(Clone, Debug)]
+pub struct ReadProfile {
+    /// The profile.
+    pub profile: Profile,
+    /// What an operator should hear about these files, a line each.
+    pub warnings: Vec<String>,
+}
 
 /// A channel to be.
 #[derive(Clone, Debug)]
@@ -128,15 +141,16 @@ pub enum GenesisSpecError {
 
 impl GenesisSpec {
     /// Reads every file it names.
-    pub fn profile(&self) -> Result<Profile, GenesisSpecError> {
-        Ok(Profile {
+    pub fn profile(&self) -> Result<ReadProfile, GenesisSpecError> {
+        let mut warnings = Vec::new();
+        let profile = Profile {
             capabilities: Some(only("V3_0")),
             policies: standard_policies(),
             orderer: OrdererProfile {
                 consensus: self.consensus.read()?,
                 batch_timeout: GoDuration::from_std(self.batch.timeout),
                 batch_size: self.batch.to_wire(),
-                organizations: read_orgs(&self.orderer_orgs, orderer_org_policies)?,
+                organizations: read_orgs(&self.orderer_orgs, orderer_org_policies, &mut warnings)?,
                 policies: with(
                     standard_policies(),
                     "BlockValidation",
@@ -146,18 +160,19 @@ impl GenesisSpec {
                 ..OrdererProfile::default()
             },
             application: Some(ApplicationProfile {
-                organizations: read_orgs(&self.application_orgs, application_org_policies)?,
+                organizations: read_orgs(&self.application_orgs, application_org_policies, &mut warnings)?,
                 policies: application_policies(),
                 capabilities: Some(only("V2_5")),
                 acls: BTreeMap::new(),
             }),
             ..Profile::default()
-        })
+        };
+        Ok(ReadProfile { profile, warnings })
     }
 
     /// The block, dated `now`.
     pub fn block(&self, now: SystemTime) -> Result<Block, GenesisSpecError> {
-        let profile = self.profile()?;
+        let profile = self.profile()?.profile;
         let nonce = rand::random();
         Ok(genesis_block(&profile, self.channel.as_str(), nonce, now)?)
     }
@@ -178,16 +193,24 @@ fn write_in_one_step(path: &Path, content: &[u8]) -> io::Result<()> {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(".part");
     let part = path.with_file_name(name);
+    let written = write_new(&part, content).and_then(|()| fs::rename(&part, path));
+    if written.is_err() {
+        // What went wrong is the news; that the rest of it stays as well would be no more.
+        let _ = fs::remove_file(&part);
+    }
+    written
+}
+
+fn write_new(path: &Path, content: &[u8]) -> io::Result<()> {
     let mut options = fs::OpenOptions::new();
     let mut file = options
         .write(true)
         .create(true)
         .truncate(true)
         .mode(0o640)
-        .open(&part)?;
+        .open(path)?;
     file.write_all(content)?;
-    file.sync_all()?;
-    fs::rename(&part, path)
+    file.sync_all()
 }
 
 impl ConsensusSpec {
@@ -240,13 +263,16 @@ impl BatchSpec {
 fn read_orgs(
     orgs: &[GenesisOrg],
     policies: impl Fn(&str, bool) -> Policies,
+    warnings: &mut Vec<String>,
 ) -> Result<Vec<Organization>, GenesisSpecError> {
-    let read = |org: &GenesisOrg| {
+    let mut read = |org: &GenesisOrg| {
         let folder =
             MspFolder::read(&org.msp_folder, &org.msp_id).map_err(|source| GenesisSpecError::Msp {
                 msp_id: org.msp_id.clone(),
                 source,
             })?;
+        let said = folder.warnings.iter();
+        warnings.extend(said.map(|warning| format!("organisation {}: {warning}", org.name)));
         Ok(Organization {
             name: org.name.clone(),
             msp: folder.to_wire(),
@@ -255,7 +281,7 @@ fn read_orgs(
             ..Organization::default()
         })
     };
-    orgs.iter().map(read).collect()
+    orgs.iter().map(&mut read).collect()
 }
 
 fn only(capability: &str) -> BTreeSet<String> {

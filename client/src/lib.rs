@@ -11,6 +11,7 @@
 //! | [`crypto`] | identities: organisations with authorities, nodes, users, as folders of files |
 //! | [`msp_folder`] | an MSP folder as channel config or as signing identity |
 //! | [`genesis`] | genesis blocks with built-in defaults |
+//! | [`configtx_yaml`] | genesis blocks and organisations out of configtx.yaml |
 //! | [`tls`], [`connection`] | TLS settings, addresses, HTTP/2 connections |
 //! | [`connection_file`] | the JSON file that makes commands short |
 //! | [`envelope`] | making and signing envelopes |
@@ -28,6 +29,7 @@
 pub mod broadcast;
 pub mod cli;
 mod codec;
+pub mod configtx_yaml;
 pub mod connection;
 pub mod connection_file;
 pub mod crypto;

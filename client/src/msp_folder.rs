@@ -1,5 +1,7 @@
 //! Reading an MSP folder (`docs/spec/tools.md` §2.5): whom an organisation trusts, or who signs.
 
+mod config_yaml;
+
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -7,8 +9,9 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 use configtx::identity::{SigningIdentity, SigningIdentityError};
 use prost::Message as _;
-use protos::wire::msp::{FabricCryptoConfig, FabricMspConfig, FabricNodeOUs, FabricOuIdentifier, MspConfig};
-use saphyr::{LoadableYamlNode as _, Yaml};
+use protos::wire::msp::{FabricCryptoConfig, FabricMspConfig, MspConfig};
+
+use crate::yaml::YamlError;
 
 /// Why a folder is no usable MSP folder.
 #[derive(Debug, thiserror::Error)]
@@ -28,13 +31,8 @@ pub enum MspFolderError {
         path: PathBuf,
     },
     /// `config.yaml` is not what it should be.
-    #[error("{}: {reason}", path.display())]
-    Settings {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        reason: String,
-    },
+    #[error(transparent)]
+    Settings(#[from] YamlError),
     /// Somebody who signs needs exactly a certificate and a key.
     #[error("{} holds no {what}", path.display())]
     Missing {
@@ -88,7 +86,7 @@ impl MspFolder {
         if !settings.tls_root_certs.is_empty() {
             settings.tls_intermediate_certs = take("tlsintermediatecerts")?;
         }
-        apply_config_yaml(folder, &mut settings, &mut warnings)?;
+        config_yaml::apply(folder, &mut settings, &mut warnings)?;
         Ok(Self { settings, warnings })
     }
 
@@ -170,88 +168,4 @@ fn read(path: &Path) -> Result<Bytes, MspFolderError> {
             path: path.to_owned(),
             source,
         })
-}
-
-fn apply_config_yaml(
-    folder: &Path,
-    settings: &mut FabricMspConfig,
-    warnings: &mut Vec<String>,
-) -> Result<(), MspFolderError> {
-    let path = folder.join("config.yaml");
-    if !path.exists() {
-        return Ok(());
-    }
-    let failed = |reason: String| MspFolderError::Settings {
-        path: path.clone(),
-        reason,
-    };
-    let text = String::from_utf8(read(&path)?.to_vec()).map_err(|error| failed(error.to_string()))?;
-    let documents = Yaml::load_from_str(&text).map_err(|error| failed(error.to_string()))?;
-    let Some(root) = documents.first() else {
-        return Ok(());
-    };
-    let list = root.as_mapping_get("OrganizationalUnitIdentifiers");
-    for entry in list.and_then(Yaml::as_vec).into_iter().flatten() {
-        settings
-            .organizational_unit_identifiers
-            .push(unit(folder, entry)?);
-    }
-    if let Some(ous) = root.as_mapping_get("NodeOUs").filter(|ous| is_enabled(ous)) {
-        settings.fabric_node_ous = Some(node_ous(folder, ous, warnings));
-    }
-    Ok(())
-}
-
-fn is_enabled(ous: &Yaml<'_>) -> bool {
-    let value = ous.as_mapping_get("Enable");
-    let word = |word: &str| matches!(word.to_lowercase().as_str(), "yes" | "on" | "y");
-    value.is_some_and(|value| {
-        value
-            .as_bool()
-            .unwrap_or_else(|| value.as_str().is_some_and(word))
-    })
-}
-
-fn text<'a>(entry: &'a Yaml<'_>, key: &str) -> &'a str {
-    entry
-        .as_mapping_get(key)
-        .and_then(Yaml::as_str)
-        .unwrap_or_default()
-}
-
-/// An entry whose certificate must exist.
-fn unit(folder: &Path, entry: &Yaml<'_>) -> Result<FabricOuIdentifier, MspFolderError> {
-    Ok(FabricOuIdentifier {
-        certificate: read(&folder.join(text(entry, "Certificate")))?,
-        organizational_unit_identifier: text(entry, "OrganizationalUnitIdentifier").to_owned(),
-    })
-}
-
-fn node_ous(folder: &Path, ous: &Yaml<'_>, warnings: &mut Vec<String>) -> FabricNodeOUs {
-    let mut role = |key: &str| {
-        let entry = ous.as_mapping_get(key)?;
-        let unit = text(entry, "OrganizationalUnitIdentifier");
-        (!unit.is_empty()).then(|| FabricOuIdentifier {
-            certificate: role_certificate(folder, key, text(entry, "Certificate"), warnings),
-            organizational_unit_identifier: unit.to_owned(),
-        })
-    };
-    FabricNodeOUs {
-        enable: true,
-        client_ou_identifier: role("ClientOUIdentifier"),
-        peer_ou_identifier: role("PeerOUIdentifier"),
-        admin_ou_identifier: role("AdminOUIdentifier"),
-        orderer_ou_identifier: role("OrdererOUIdentifier"),
-    }
-}
-
-/// A role without its certificate is accepted from any authority of the MSP.
-fn role_certificate(folder: &Path, key: &str, name: &str, warnings: &mut Vec<String>) -> Bytes {
-    if name.is_empty() {
-        return Bytes::new();
-    }
-    read(&folder.join(name)).unwrap_or_else(|error| {
-        warnings.push(format!("{key} stays without certificate: {error}"));
-        Bytes::new()
-    })
 }

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use crate::broadcast::BroadcastError;
+use crate::configtx_yaml::ConfigtxError;
 use crate::connection::ConnectError;
 use crate::connection_file::ConnectionFileError;
 use crate::crypto::{CryptoError, ManifestError};
@@ -173,6 +174,16 @@ impl From<ManifestError> for Failure {
 impl From<GenesisSpecError> for Failure {
     fn from(error: GenesisSpecError) -> Self {
         Self::new(error)
+    }
+}
+
+impl From<ConfigtxError> for Failure {
+    fn from(error: ConfigtxError) -> Self {
+        let failure = Self::new(&error);
+        match error {
+            ConfigtxError::NotFound { .. } => failure.hint("give --config FILE or --config-path DIR"),
+            _ => failure,
+        }
     }
 }
 

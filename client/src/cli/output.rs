@@ -19,3 +19,10 @@ pub(super) fn line(text: impl Display) -> Result<(), Failure> {
 pub(super) fn json(value: &impl Serialize) -> Result<(), Failure> {
     line(serde_json::to_string(value).map_err(Failure::new)?)
 }
+
+/// Says on standard error what an operator should hear, and goes on.
+pub(super) fn warn(warnings: &[String]) {
+    for warning in warnings {
+        eprintln!("warning: {warning}");
+    }
+}

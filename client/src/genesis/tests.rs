@@ -1,5 +1,7 @@
 //! Against a block that the reference genesis tool made of the same folders.
 
+use std::os::unix::fs::PermissionsExt as _;
+
 use configtx::Bundle;
 use configtx::config_block::ConfigBlock;
 use protos::wire::common::ConfigGroup;
@@ -130,6 +132,142 @@ fn a_block_file_replaces_an_older_one_whole() {
     }
     assert_eq!(Block::decode(&fs::read(&path).unwrap()[..]).unwrap(), block);
     assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    // The process may take more away.
+    assert_eq!(
+        (mode(&path) & !0o640, mode(path.parent().unwrap()) & !0o750),
+        (0, 0)
+    );
+}
+
+#[test]
+fn a_block_that_cannot_be_written_leaves_nothing_behind() {
+    let root = tempfile::tempdir().unwrap();
+    let folder = root.path().join("taken.block");
+    fs::create_dir_all(folder.join("inside")).unwrap();
+    assert!(write_block(&folder, &Block::default()).is_err());
+    assert_eq!(fs::read_dir(root.path()).unwrap().count(), 1);
+}
+
+#[test]
+fn skipped_files_of_msp_folders_are_told() {
+    let root = tempfile::tempdir().unwrap();
+    let spec = solo(root.path(), KeyType::Ed25519);
+    let read = spec.profile().unwrap();
+    assert_eq!(read.warnings, Vec::<String>::new());
+    fs::write(
+        spec.application_orgs[0].msp_folder.join("cacerts/README"),
+        "no certificate",
+    )
+    .unwrap();
+    let warnings = spec.profile().unwrap().warnings;
+    assert!(
+        warnings.len() == 1 && warnings[0].contains("organisation Org1MSP") && warnings[0].contains("README")
+    );
+}
+
+/// A profile that is as it should be, and the warnings after `change`.
+fn reviewed(channel: &str, change: impl FnOnce(&mut Profile)) -> Vec<String> {
+    let root = tempfile::tempdir().unwrap();
+    let mut profile = solo(root.path(), KeyType::Ed25519).profile().unwrap().profile;
+    change(&mut profile);
+    let block = genesis_block(&profile, channel, [7; 24], SystemTime::now()).unwrap();
+    review(&profile, channel, &block)
+}
+
+#[test]
+fn a_block_that_is_as_it_should_be_needs_no_warning() {
+    assert_eq!(reviewed("test", |_| ()), Vec::<String>::new());
+}
+
+#[test]
+fn what_would_keep_nodes_from_joining_is_told_in_full() {
+    type Change = fn(&mut Profile);
+    let cases: [(Change, &[&str]); 6] = [
+        (
+            |p| p.capabilities = Some(["V3_0".to_owned(), "V9_9".to_owned()].into()),
+            &[
+                "/Channel/Capabilities: V9_9 is no capability",
+                "no orderer can join",
+            ],
+        ),
+        (
+            |p| p.orderer.organizations[0].endpoints.push("nowhere".to_owned()),
+            &["/Channel/Orderer/OrdererMSP/Endpoints: \"nowhere\" should be HOST:PORT"],
+        ),
+        (
+            |p| p.application.as_mut().unwrap().organizations[0].msp.config = vec![0xff].into(),
+            &["/Channel/Application/Org1MSP/MSP: ", "no orderer can join"],
+        ),
+        (
+            |p| {
+                let application = p.application.as_mut().unwrap();
+                let mut second = application.organizations[0].clone();
+                second.anchor_peers = vec![protos::wire::protos::AnchorPeer {
+                    host: "p".into(),
+                    port: -1,
+                }];
+                application.organizations.push(second);
+            },
+            &[
+                "there is more than one organisation of this name",
+                "AnchorPeers p: -1 is no port",
+            ],
+        ),
+        (
+            |p| {
+                p.orderer.consensus = Consensus::Etcdraft(etcdraft::ConfigMetadata {
+                    consenters: vec![etcdraft::Consenter {
+                        host: "o".into(),
+                        port: 70_000,
+                        client_tls_cert: vec![1].into(),
+                        server_tls_cert: vec![2].into(),
+                    }],
+                    options: None,
+                });
+            },
+            &[
+                "70000 is no port",
+                "its client TLS certificate is none",
+                "its server TLS certificate is none",
+            ],
+        ),
+        (
+            |p| {
+                let member = |id| protos::wire::common::Consenter {
+                    id,
+                    host: "o".into(),
+                    port: 1,
+                    msp_id: "M".into(),
+                    identity: vec![1].into(),
+                    client_tls_cert: vec![1].into(),
+                    server_tls_cert: vec![1].into(),
+                };
+                p.orderer.consensus = Consensus::Bft {
+                    consenters: vec![member(3), member(0), member(3)],
+                    options: Some(Box::default()),
+                };
+            },
+            &[
+                "with ID 0",
+                "ID 3 belongs to more than one",
+                "SmartBFT: ",
+                "CollectTimeout",
+                "its identity is none",
+            ],
+        ),
+    ];
+    for (change, texts) in cases {
+        let warnings = reviewed("test", change).join("\n");
+        for text in texts {
+            assert!(warnings.contains(text), "{text}: {warnings}");
+        }
+    }
+    let warnings = reviewed("Bad_Channel", |_| ()).join("\n");
+    assert!(
+        warnings.contains("channel id: ") && warnings.contains("no orderer can join"),
+        "{warnings}"
+    );
 }
 
 #[test]

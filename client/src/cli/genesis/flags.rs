@@ -1,41 +1,37 @@
-//! `ordain genesis`
+//! Organisations, consensus and batches from the command line, everything else by default.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use clap::ValueEnum;
-use configtx::duration::GoDuration;
 use protos::ChannelId;
 
-use super::{Failure, output};
+use crate::cli::Failure;
+use crate::cli::genesis::duration;
 use crate::connection::Address;
 use crate::crypto::{Manifest, ManifestOrg, OrgKind};
-use crate::genesis::{BatchSpec, ConsensusSpec, ConsenterSpec, GenesisOrg, GenesisSpec, write_block};
+use crate::genesis::{BatchSpec, ConsensusSpec, ConsenterSpec, GenesisOrg, GenesisSpec};
 
-/// Makes the genesis block of a channel.
-///
-/// Organisations come from a folder that ordain crypto made, or from MSP folders named one by one. Policies and
-/// capabilities are the usual ones: any member organisation's clients may write, most administrators change the
-/// config, every orderer's signature makes a block valid. Nodes join the channel with the block: ordain channel
-/// join.
+/// Ids of all arguments here, none of which goes with a profile.
+pub(super) const IDS: [&str; 11] = [
+    "crypto",
+    "node",
+    "orderer_org",
+    "org",
+    "endpoint",
+    "consenter",
+    "consensus",
+    "max_count",
+    "absolute_bytes",
+    "preferred_bytes",
+    "timeout",
+];
+
+/// The channel from flags.
 #[derive(Debug, clap::Args)]
-#[command(after_long_help = "Examples:
-  A channel for one node on this machine:
-    ordain genesis --channel mychannel --crypto crypto --node orderer0.example.com=localhost:7050
-
-  Raft over three nodes, blocks of at most 200 envelopes or 500 ms:
-    ordain genesis --channel mychannel --crypto crypto --consensus etcdraft \\
-        --node orderer0.example.com=h0:7050 --node orderer1.example.com=h1:7050 \\
-        --node orderer2.example.com=h2:7050 --batch-max-count 200 --batch-timeout 500ms
-
-  Without ordain crypto:
-    ordain genesis --channel mychannel --orderer-org OrdererMSP=ord/msp --endpoint localhost:7050 \\
-        --org Org1MSP=org1/msp")]
-pub(super) struct Args {
-    /// Name of the channel: a lower-case letter, then lower-case letters, digits, dots and dashes.
-    #[arg(long, value_name = "NAME", value_parser = |text: &str| ChannelId::parse(text))]
-    channel: ChannelId,
+#[command(next_help_heading = "Organisations and consensus from flags")]
+pub(super) struct FlagArgs {
     /// Folder that ordain crypto made: all its organisations take part.
     #[arg(long, value_name = "DIR", conflicts_with_all = ["orderer_org", "org", "endpoint", "consenter"])]
     crypto: Option<PathBuf>,
@@ -59,9 +55,6 @@ pub(super) struct Args {
     consensus: ConsensusArg,
     #[command(flatten)]
     batch: BatchArgs,
-    /// Block file; CHANNEL.block if not given.
-    #[arg(long, value_name = "FILE")]
-    output: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -74,7 +67,7 @@ enum ConsensusArg {
 
 /// When a block is cut: at whichever limit is met first.
 #[derive(Debug, clap::Args)]
-#[command(next_help_heading = "Blocks")]
+#[command(next_help_heading = "Blocks from flags")]
 struct BatchArgs {
     /// Envelopes in a block.
     #[arg(long = "batch-max-count", value_name = "N", default_value_t = 500)]
@@ -88,13 +81,6 @@ struct BatchArgs {
     /// How long a block's first envelope waits for more, such as 500ms or 2s.
     #[arg(long = "batch-timeout", value_name = "TIME", default_value = "2s", value_parser = duration)]
     timeout: Duration,
-}
-
-pub(super) fn duration(text: &str) -> Result<Duration, String> {
-    let parsed: GoDuration = text.parse().map_err(|error| format!("{error}"))?;
-    parsed
-        .to_std()
-        .ok_or_else(|| "a duration cannot be negative".to_owned())
 }
 
 /// `KEY=VALUE`
@@ -116,41 +102,36 @@ where
     }
 }
 
-impl Args {
-    pub(super) fn run(self) -> Result<(), Failure> {
-        let spec = match &self.crypto {
-            Some(root) => self.spec_of_tree(&Manifest::read(root)?, root)?,
-            None => self.spec_of_folders(),
+impl FlagArgs {
+    /// The channel that they describe.
+    pub(super) fn spec(&self, channel: ChannelId) -> Result<GenesisSpec, Failure> {
+        let mut spec = match &self.crypto {
+            Some(root) => self.spec_of_tree(channel, &Manifest::read(root)?, root)?,
+            None => self.spec_of_folders(channel),
         };
         if spec.orderer_orgs.is_empty() {
             return Err(
-                Failure::usage("a channel needs an organisation that runs orderers")
-                    .hint("give --crypto DIR, or --orderer-org MSPID=DIR with --endpoint HOST:PORT"),
+                Failure::usage("a channel needs an organisation that runs orderers").hint(
+                    "give --crypto DIR, or --orderer-org MSPID=DIR with --endpoint HOST:PORT, or --profile NAME \
+                     of a configtx.yaml",
+                ),
             );
         }
-        let path = self
-            .output
-            .unwrap_or_else(|| format!("{}.block", self.channel).into());
-        write_block(&path, &spec.block(SystemTime::now())?)?;
-        output::line(path.display())
+        spec.batch = BatchSpec {
+            max_message_count: self.batch.max_count,
+            absolute_max_bytes: self.batch.absolute_bytes,
+            preferred_max_bytes: self.batch.preferred_bytes,
+            timeout: self.batch.timeout,
+        };
+        Ok(spec)
     }
 
-    fn spec(&self, orderer_orgs: Vec<GenesisOrg>, application_orgs: Vec<GenesisOrg>) -> GenesisSpec {
-        GenesisSpec {
-            channel: self.channel.clone(),
-            orderer_orgs,
-            application_orgs,
-            consensus: ConsensusSpec::Solo,
-            batch: BatchSpec {
-                max_message_count: self.batch.max_count,
-                absolute_max_bytes: self.batch.absolute_bytes,
-                preferred_max_bytes: self.batch.preferred_bytes,
-                timeout: self.batch.timeout,
-            },
-        }
-    }
-
-    fn spec_of_tree(&self, manifest: &Manifest, root: &std::path::Path) -> Result<GenesisSpec, Failure> {
+    fn spec_of_tree(
+        &self,
+        channel: ChannelId,
+        manifest: &Manifest,
+        root: &Path,
+    ) -> Result<GenesisSpec, Failure> {
         let known = |name: &String| manifest.organisations.iter().any(|org| org.nodes.contains(name));
         if let Some(Pair(name, _)) = self.node.iter().find(|Pair(name, _)| !known(name)) {
             return Err(Failure::usage(format!("no organisation has a node {name}"))
@@ -176,11 +157,13 @@ impl Args {
             }
             orderer_orgs.push(made);
         }
-        let mut spec = self.spec(orderer_orgs, application_orgs);
-        if self.consensus == ConsensusArg::Etcdraft {
-            spec.consensus = ConsensusSpec::Etcdraft(members);
-        }
-        Ok(spec)
+        Ok(GenesisSpec {
+            channel,
+            orderer_orgs,
+            application_orgs,
+            consensus: self.consensus_of(members),
+            batch: BatchSpec::default(),
+        })
     }
 
     fn address_of(&self, node: &str) -> Result<Address, Failure> {
@@ -189,7 +172,7 @@ impl Args {
         given.map_or_else(default, |Pair(_, address)| Ok(address.clone()))
     }
 
-    fn spec_of_folders(&self) -> GenesisSpec {
+    fn spec_of_folders(&self, channel: ChannelId) -> GenesisSpec {
         let org = |Pair(msp_id, folder): &Pair<String, PathBuf>, endpoints: &[Address]| GenesisOrg {
             name: msp_id.clone(),
             msp_id: msp_id.clone(),
@@ -197,14 +180,22 @@ impl Args {
             endpoints: endpoints.to_vec(),
         };
         let orderer_orgs = self.orderer_org.iter().map(|pair| org(pair, &self.endpoint));
-        let application_orgs = self.org.iter().map(|pair| org(pair, &[]));
-        let mut spec = self.spec(orderer_orgs.collect(), application_orgs.collect());
-        if self.consensus == ConsensusArg::Etcdraft {
-            let members = self.consenter.iter();
-            let members = members.map(|Pair(address, file)| consenter(address.clone(), file.clone()));
-            spec.consensus = ConsensusSpec::Etcdraft(members.collect());
+        let members = self.consenter.iter();
+        let members = members.map(|Pair(address, file)| consenter(address.clone(), file.clone()));
+        GenesisSpec {
+            channel,
+            orderer_orgs: orderer_orgs.collect(),
+            application_orgs: self.org.iter().map(|pair| org(pair, &[])).collect(),
+            consensus: self.consensus_of(members.collect()),
+            batch: BatchSpec::default(),
         }
-        spec
+    }
+
+    fn consensus_of(&self, members: Vec<ConsenterSpec>) -> ConsensusSpec {
+        match self.consensus {
+            ConsensusArg::Solo => ConsensusSpec::Solo,
+            ConsensusArg::Etcdraft => ConsensusSpec::Etcdraft(members),
+        }
     }
 }
 
