@@ -77,8 +77,14 @@ fn run(folder: &Path) -> Result<Vec<Outcome>, String> {
 
 fn run_case(case: &Value, folder: &Path) -> Result<(), String> {
     let run: Run = match kind(case) {
-        "decode" | "decode_error" | "encode" | "encode_error" | "inspect" | "inspect_error" => translate::run,
-        "compute_update" | "compute_update_error" => translate::run,
+        "decode"
+        | "decode_error"
+        | "encode"
+        | "encode_error"
+        | "inspect"
+        | "inspect_error"
+        | "compute_update"
+        | "compute_update_error" => translate::run,
         "genesis" | "genesis_error" | "printorg" | "printorg_error" => configtx::run,
         "cryptogen" | "cryptogen_error" => cryptogen::run,
         unknown => return Err(format!("nothing runs cases of kind {unknown}")),
