@@ -53,7 +53,7 @@ fn a_solo_channel_out_of_msp_folders_named_one_by_one() {
     let folder = tempfile::tempdir().unwrap();
     succeed(
         folder.path(),
-        "crypto --key p256 --orderer-org O:ord.test --org A:a.test --out id",
+        "crypto --key p256 --orderer-org O:ord.test --org A:a.test --output id",
     );
     succeed(
         folder.path(),
@@ -74,6 +74,52 @@ fn existing_identities_are_left_alone() {
 }
 
 #[test]
+fn identities_out_of_a_file_and_what_the_file_adds_later() {
+    let folder = tempfile::tempdir().unwrap();
+    let template = succeed(folder.path(), "crypto template");
+    std::fs::write(folder.path().join("c.yaml"), &template).unwrap();
+    let printed = succeed(folder.path(), "crypto generate --config c.yaml");
+    assert_eq!(printed, "org1.example.com\norg2.example.com\n");
+    let more = template.replace("Count: 1", "Count: 2") + "  - Domain: org3.example.com\n";
+    std::fs::write(folder.path().join("c.yaml"), more).unwrap();
+    assert_eq!(
+        succeed(folder.path(), "crypto extend --config c.yaml"),
+        "org3.example.com\n"
+    );
+    let peers = folder.path().join("crypto-config/peerOrganizations");
+    assert!(
+        peers
+            .join("org2.example.com/peers/peer1.org2.example.com/msp/signcerts")
+            .exists()
+    );
+    let refused = ordain(folder.path(), "crypto --config c.yaml");
+    assert!(stderr(&refused).contains("extend"), "{}", stderr(&refused));
+    succeed(folder.path(), "crypto --config c.yaml --replace");
+    assert!(peers.join("org1.example.com.old/ca").exists());
+}
+
+#[test]
+fn a_mistake_in_a_file_is_named_with_line_and_key_and_nothing_is_made() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(
+        folder.path().join("c.yaml"),
+        "PeerOrgs:\n  - Domain: a\n    Users: {Count: few}\n",
+    )
+    .unwrap();
+    let output = ordain(folder.path(), "crypto generate --config c.yaml --output made");
+    assert_eq!(output.status.code(), Some(1));
+    let text = stderr(&output);
+    assert!(
+        text.contains("c.yaml:3: PeerOrgs[0].Users.Count") && text.contains("few"),
+        "{text}"
+    );
+    assert!(!folder.path().join("made").exists());
+    let output = ordain(folder.path(), "crypto extend --config missing.yaml");
+    let text = stderr(&output);
+    assert!(text.contains("missing.yaml") && text.contains("next: "), "{text}");
+}
+
+#[test]
 fn a_command_line_without_sense_is_exit_code_2() {
     let folder = tempfile::tempdir().unwrap();
     for (arguments, word) in [
@@ -91,6 +137,9 @@ fn a_command_line_without_sense_is_exit_code_2() {
         ("bench --patience soon", "soon"),
         ("genesis --channel UPPER", "UPPER"),
         ("crypto", "organisation"),
+        ("crypto --key p256", "--org"),
+        ("crypto --config c.yaml --org A:a.test", "--config"),
+        ("crypto extend", "--config"),
         ("channel list", "--admin"),
         ("channel list --admin h:1 --server-name x", "--ca"),
         ("channel list --admin h:1 --ca x --client-cert y", "--client-key"),

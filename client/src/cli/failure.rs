@@ -14,6 +14,7 @@ use crate::genesis::GenesisSpecError;
 use crate::load::{LoadError, ReadError};
 use crate::participation::AdminError;
 use crate::verify::VerifyError;
+use crate::yaml::{YamlError, YamlFault};
 
 /// Refused or failed.
 const FAILED: u8 = 1;
@@ -168,6 +169,15 @@ impl From<CryptoError> for Failure {
 impl From<ManifestError> for Failure {
     fn from(error: ManifestError) -> Self {
         Self::new(error)
+    }
+}
+
+impl From<YamlError> for Failure {
+    fn from(error: YamlError) -> Self {
+        match &error.fault {
+            YamlFault::Unreadable(reason) => Self::unreadable(&error.file, reason),
+            _ => Self::new(error),
+        }
     }
 }
 

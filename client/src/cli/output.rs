@@ -9,7 +9,12 @@ use super::Failure;
 
 /// Prints one line.
 pub(super) fn line(text: impl Display) -> Result<(), Failure> {
-    writeln!(io::stdout().lock(), "{text}").map_err(|error| match error.kind() {
+    self::text(format_args!("{text}\n"))
+}
+
+/// Prints `text` as it is.
+pub(super) fn text(text: impl Display) -> Result<(), Failure> {
+    write!(io::stdout().lock(), "{text}").map_err(|error| match error.kind() {
         io::ErrorKind::BrokenPipe => Failure::nobody_reads(),
         _ => Failure::new(format!("cannot write to standard output: {error}")),
     })

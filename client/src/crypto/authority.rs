@@ -1,6 +1,9 @@
 //! A certificate authority of an organisation: its own certificate, and those it issues.
 
+use std::path::{Path, PathBuf};
 use std::time::SystemTime;
+
+use x509_parser::prelude::{FromDer as _, ParsedExtension, X509Certificate};
 
 use super::certificate::{Attribute, Issuer, Name, Purpose, Validity, issue};
 use super::key::{KeyType, PrivateKey};
@@ -12,11 +15,16 @@ pub(super) struct KeyAndCertificate {
     pub(super) certificate: String,
 }
 
-/// A new root authority.
+/// A root authority.
 pub(super) struct Authority {
+    /// What the names that it certifies begin with.
     subject: SubjectSpec,
+    /// Its own name, DER.
     name: Vec<u8>,
     key: PrivateKey,
+    /// Its subject key identifier.
+    identifier: Vec<u8>,
+    /// Its own certificate, PEM.
     certificate: String,
     validity: Validity,
 }
@@ -37,17 +45,59 @@ impl Authority {
             .with(Attribute::OrganizationalUnit, &[&subject.organizational_unit])
             .with(Attribute::CommonName, &[common_name])
             .encode();
+        let identifier = key.identifier().to_vec();
         let issuer = Issuer {
             name: &name,
             key: &key,
+            identifier: &identifier,
         };
         let certificate = issue(&issuer, &name, &key, &Purpose::Authority, validity)?;
         Ok(Self {
             subject: subject.clone(),
             name,
             key,
+            identifier,
             certificate,
             validity,
+        })
+    }
+
+    /// Reads the authority that `folder` holds: the first file that ends in `_sk`, the first in `.pem`.
+    ///
+    /// Its name and identifier are those of its certificate; `subject` is for what it issues from now on.
+    pub(super) fn open(folder: &Path, subject: &SubjectSpec, now: SystemTime) -> Result<Self, CryptoError> {
+        let (key_path, certificate_path) = (find(folder, "_sk")?, find(folder, ".pem")?);
+        let (key, certificate) = (read(&key_path)?, read(&certificate_path)?);
+        let unfit = |path: &Path, reason| CryptoError::Authority {
+            path: path.to_owned(),
+            reason,
+        };
+        let key = pem::parse(&key)
+            .ok()
+            .and_then(|block| PrivateKey::from_pkcs8(block.contents()))
+            .ok_or_else(|| unfit(&key_path, "no PKCS#8 key of kind P-256 or Ed25519"))?;
+        let der = pem::parse(&certificate).map_err(|_| unfit(&certificate_path, "no PEM certificate"))?;
+        let (_, parsed) = X509Certificate::from_der(der.contents())
+            .map_err(|_| unfit(&certificate_path, "no X.509 certificate"))?;
+        if parsed.public_key().raw != key.public_key_info()? {
+            return Err(unfit(
+                &certificate_path,
+                "not the certificate of the key beside it",
+            ));
+        }
+        let identifier = subject_key_identifier(&parsed).ok_or_else(|| {
+            unfit(
+                &certificate_path,
+                "no certificate of an authority: no key identifier",
+            )
+        })?;
+        Ok(Self {
+            subject: subject.clone(),
+            name: parsed.subject().as_raw().to_vec(),
+            identifier,
+            key,
+            validity: Validity::starting(now),
+            certificate,
         })
     }
 
@@ -101,6 +151,7 @@ impl Authority {
         let issuer = Issuer {
             name: &self.name,
             key: &self.key,
+            identifier: &self.identifier,
         };
         Ok(KeyAndCertificate {
             certificate: issue(&issuer, &subject, &key, purpose, self.validity)?,
@@ -117,4 +168,32 @@ fn place(subject: &SubjectSpec) -> Name {
         .with(Attribute::Locality, &[&subject.locality])
         .with(Attribute::StreetAddress, &[&subject.street_address])
         .with(Attribute::PostalCode, &[&subject.postal_code])
+}
+
+fn subject_key_identifier(certificate: &X509Certificate<'_>) -> Option<Vec<u8>> {
+    let mut extensions = certificate.extensions().iter();
+    extensions.find_map(|extension| match extension.parsed_extension() {
+        ParsedExtension::SubjectKeyIdentifier(identifier) => Some(identifier.0.to_vec()),
+        _ => None,
+    })
+}
+
+/// The first file of `folder`, in the order of names, that ends in `ending`.
+fn find(folder: &Path, ending: &str) -> Result<PathBuf, CryptoError> {
+    let entries = std::fs::read_dir(folder).map_err(|source| CryptoError::read(folder, source))?;
+    let mut names: Vec<_> = entries
+        .flatten()
+        .map(|entry| entry.file_name())
+        .filter(|name| name.to_string_lossy().ends_with(ending))
+        .collect();
+    names.sort();
+    let first = names.first().ok_or_else(|| CryptoError::NoFile {
+        folder: folder.to_owned(),
+        ending: ending.to_owned(),
+    })?;
+    Ok(folder.join(first))
+}
+
+fn read(path: &Path) -> Result<String, CryptoError> {
+    std::fs::read_to_string(path).map_err(|source| CryptoError::read(path, source))
 }

@@ -122,13 +122,13 @@ const SERVER_AUTH: &[u32] = &[1, 3, 6, 1, 5, 5, 7, 3, 1];
 const CLIENT_AUTH: &[u32] = &[1, 3, 6, 1, 5, 5, 7, 3, 2];
 
 impl Purpose {
-    fn extensions(&self, own: [u8; 32], authority: [u8; 32]) -> Result<Vec<u8>, CryptoError> {
+    fn extensions(&self, own: &[u8], authority: &[u8]) -> Result<Vec<u8>, CryptoError> {
         let mut all = match self {
             Self::Authority => vec![
                 key_usage(DIGITAL_SIGNATURE | KEY_ENCIPHERMENT | CERT_SIGN | CRL_SIGN),
                 extended_key_usage(&[CLIENT_AUTH, SERVER_AUTH]),
                 basic_constraints(true),
-                extension(14, false, &der::octets(&own)),
+                extension(14, false, &der::octets(own)),
             ],
             Self::Enrolment => vec![
                 key_usage(DIGITAL_SIGNATURE),
@@ -175,8 +175,8 @@ fn basic_constraints(authority: bool) -> Vec<u8> {
     extension(19, true, &der::sequence(&content))
 }
 
-fn authority_key(identifier: [u8; 32]) -> Vec<u8> {
-    extension(35, false, &der::sequence(&[der::element(0x80, &identifier)]))
+fn authority_key(identifier: &[u8]) -> Vec<u8> {
+    extension(35, false, &der::sequence(&[der::element(0x80, identifier)]))
 }
 
 /// DNS names first, then IP addresses, each in the order given.
@@ -198,6 +198,8 @@ fn alternative_names(names: &[String]) -> Result<Vec<u8>, CryptoError> {
 pub(super) struct Issuer<'a> {
     pub(super) name: &'a [u8],
     pub(super) key: &'a PrivateKey,
+    /// Its subject key identifier.
+    pub(super) identifier: &'a [u8],
 }
 
 /// Makes one certificate, as PEM.
@@ -217,7 +219,7 @@ pub(super) fn issue(
         validity.encode()?,
         subject.to_vec(),
         key.public_key_info()?,
-        purpose.extensions(key.identifier(), issuer.key.identifier())?,
+        purpose.extensions(&key.identifier(), issuer.identifier)?,
     ]);
     let signature = issuer.key.sign(&to_sign)?;
     let certificate = der::sequence(&[to_sign, algorithm, der::bit_string(&signature)]);

@@ -26,7 +26,7 @@ pub enum KeyType {
     P256,
 }
 
-/// A private key, just made.
+/// A private key, just made or read from a file.
 pub(super) struct PrivateKey {
     pair: Pair,
     pkcs8: Vec<u8>,
@@ -53,6 +53,18 @@ impl PrivateKey {
             }
         };
         Ok(Self { pair, pkcs8 })
+    }
+
+    /// Reads the PKCS#8 form of a key of either kind; `None` if it is neither.
+    pub(super) fn from_pkcs8(pkcs8: &[u8]) -> Option<Self> {
+        let p256 = || EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, pkcs8).map(Pair::P256);
+        let pair = Ed25519KeyPair::from_pkcs8(pkcs8)
+            .map(Pair::Ed25519)
+            .or_else(|_| p256());
+        Some(Self {
+            pair: pair.ok()?,
+            pkcs8: pkcs8.to_vec(),
+        })
     }
 
     /// PKCS#8 with label `PRIVATE KEY`.

@@ -2,16 +2,18 @@
 //! the reference key tool makes, so that everything that reads those reads these.
 //!
 //! ```text
-//! OrgSpec ──> organisation ──> authority ──> certificate, key     (in memory)
-//!                  └──────────> tree ──> write                    (files and modes)
+//! config ──> OrgSpec ──> organisation ──> authority ──> certificate, key     (in memory)
+//!                             └─────────> tree ──> write                     (files and modes)
 //! ```
 //!
-//! [`make`] does all of it. The order and form of what is in a certificate: `docs/spec/tools.md` §1.
+//! [`make`] makes whole organisations, [`extend`] what existing ones lack; [`config`] reads what to make from a
+//! `crypto-config.yaml`. The order and form of what is in a certificate: `docs/spec/tools.md` §1.
 //! Differences from the reference tool, all on purpose: the subject key identifier never depends on a private
-//! key, signatures always have low S, and nothing that exists is ever replaced.
+//! key, signatures always have low S, and nothing that exists is ever replaced or deleted.
 
 mod authority;
 mod certificate;
+pub mod config;
 mod der;
 mod key;
 mod manifest;
@@ -19,6 +21,7 @@ mod organisation;
 mod paths;
 mod tree;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -48,6 +51,36 @@ pub enum CryptoError {
         /// What is in the way.
         path: PathBuf,
     },
+    /// Two organisations would share a folder.
+    #[error("two organisations of the domain {domain:?} are asked for")]
+    Twice {
+        /// The domain.
+        domain: String,
+    },
+    /// A file of an existing organisation cannot be read.
+    #[error("cannot read {}: {source}", path.display())]
+    Read {
+        /// Which one.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// An existing authority lacks its key or certificate.
+    #[error("{} holds no file whose name ends in {ending}", folder.display())]
+    NoFile {
+        /// Folder of the authority.
+        folder: PathBuf,
+        /// `_sk` or `.pem`.
+        ending: String,
+    },
+    /// An existing authority cannot be used.
+    #[error("{}: {reason}", path.display())]
+    Authority {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
     /// A folder or file cannot be written.
     #[error("cannot write {}: {source}", path.display())]
     Write {
@@ -61,6 +94,11 @@ pub enum CryptoError {
 impl CryptoError {
     fn key<E>(_: E) -> Self {
         Self::Key
+    }
+
+    fn read(path: &Path, source: std::io::Error) -> Self {
+        let path = path.to_owned();
+        Self::Read { path, source }
     }
 
     fn write(path: PathBuf, source: std::io::Error) -> Self {
@@ -220,23 +258,142 @@ impl OrgSpec {
 
 /// Makes all organisations below `root`, `ordererOrganizations/DOMAIN` and `peerOrganizations/DOMAIN`.
 ///
-/// Private keys get mode 0600. Nothing existing is changed: if one organisation's folder is there already,
-/// nothing at all is written.
+/// Private keys get mode 0600. Nothing existing is changed, and after an error there is nothing new.
+///
+/// # Errors
+/// [`CryptoError::Exists`] if one organisation's folder is there already; see the other variants for the rest.
 pub fn make(root: &Path, orgs: &[OrgSpec], now: SystemTime) -> Result<Vec<OrgPaths>, CryptoError> {
-    let paths: Vec<_> = orgs
+    make_beside(root, orgs, Existing::Refuse, now)
+}
+
+/// Like [`make`], but an organisation's folder that is there is renamed to `DOMAIN.old` (`.old2` and so on) first.
+///
+/// After an error it has its name again.
+pub fn make_anew(root: &Path, orgs: &[OrgSpec], now: SystemTime) -> Result<Vec<OrgPaths>, CryptoError> {
+    make_beside(root, orgs, Existing::SetAside, now)
+}
+
+/// What to do with an organisation that is there already.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Existing {
+    Refuse,
+    SetAside,
+}
+
+fn make_beside(
+    root: &Path,
+    orgs: &[OrgSpec],
+    existing: Existing,
+    now: SystemTime,
+) -> Result<Vec<OrgPaths>, CryptoError> {
+    check_distinct(orgs)?;
+    let paths = paths(root, orgs);
+    let there: Vec<_> = paths
         .iter()
-        .map(|org| OrgPaths::below(root, org.kind, &org.domain))
+        .map(OrgPaths::root)
+        .filter(|folder| folder.exists())
         .collect();
-    if let Some(existing) = paths.iter().find(|org| org.root().exists()) {
-        let path = existing.root().to_owned();
+    if let (Existing::Refuse, Some(path)) = (existing, there.first()) {
+        let path = PathBuf::from(path);
         return Err(CryptoError::Exists { path });
     }
     let mut tree = FileTree::default();
     for org in orgs {
         tree.extend(org.files(now)?);
     }
+    let mut aside = Vec::new();
+    let outcome = there
+        .into_iter()
+        .try_for_each(|folder| set_aside(folder, &mut aside))
+        .and_then(|()| tree.write(root));
+    if outcome.is_err() {
+        for (folder, old) in aside {
+            // The error at hand says more than that this one went wrong too.
+            let _ = std::fs::rename(old, folder);
+        }
+    }
+    outcome.map(|()| paths)
+}
+
+/// Renames `folder`, and notes both names in `aside`.
+fn set_aside(folder: &Path, aside: &mut Vec<(PathBuf, PathBuf)>) -> Result<(), CryptoError> {
+    let name = folder.file_name().unwrap_or_default().to_string_lossy();
+    let names = std::iter::once(format!("{name}.old")).chain((2_u32..).map(|n| format!("{name}.old{n}")));
+    let old = names
+        .map(|name| folder.with_file_name(name))
+        .find(|path| !path.exists());
+    let old = old.unwrap_or_else(|| folder.to_owned());
+    std::fs::rename(folder, &old).map_err(|source| CryptoError::write(old.clone(), source))?;
+    aside.push((folder.to_owned(), old));
+    Ok(())
+}
+
+/// What [`extend`] did to one organisation.
+#[derive(Clone, Debug)]
+pub struct Extended {
+    /// Where it is.
+    pub paths: OrgPaths,
+    /// Whether it was made as a whole.
+    pub is_new: bool,
+    /// Common names of the nodes and users that were added to one that existed.
+    pub added: Vec<String>,
+}
+
+/// Adds what the tree below `root` lacks: organisations, and nodes and users of organisations that it has.
+///
+/// Those are certified by the authorities that are there. Nothing that exists is changed (`docs/spec/tools.md`
+/// §1.4), and after an error there is nothing new.
+pub fn extend(root: &Path, orgs: &[OrgSpec], now: SystemTime) -> Result<Vec<Extended>, CryptoError> {
+    check_distinct(orgs)?;
+    let (mut tree, mut outcome) = (FileTree::default(), Vec::new());
+    for (org, paths) in orgs.iter().zip(paths(root, orgs)) {
+        let is_new = !paths.root().exists();
+        tree.extend(if is_new {
+            org.files(now)?
+        } else {
+            organisation::extend(org, root, now)?
+        });
+        let nodes = org
+            .nodes
+            .iter()
+            .map(|node| (&node.common_name, paths.node(&node.common_name)));
+        let users = org
+            .users
+            .iter()
+            .map(|user| (&user.common_name, paths.user(&user.common_name)));
+        let missing = nodes
+            .chain(users)
+            .filter(|(_, folder)| !is_new && !folder.exists());
+        outcome.push(Extended {
+            added: missing.map(|(name, _)| name.clone()).collect(),
+            is_new,
+            paths,
+        });
+    }
     tree.write(root)?;
-    Ok(paths)
+    Ok(outcome)
+}
+
+fn paths(root: &Path, orgs: &[OrgSpec]) -> Vec<OrgPaths> {
+    orgs.iter()
+        .map(|org| OrgPaths::below(root, org.kind, &org.domain))
+        .collect()
+}
+
+fn check_distinct(orgs: &[OrgSpec]) -> Result<(), CryptoError> {
+    let mut seen = BTreeSet::new();
+    match orgs.iter().find(|org| {
+        !seen.insert(
+            OrgPaths::below(Path::new(""), org.kind, &org.domain)
+                .root()
+                .to_owned(),
+        )
+    }) {
+        Some(org) => Err(CryptoError::Twice {
+            domain: org.domain.clone(),
+        }),
+        None => Ok(()),
+    }
 }
 
 /// One PEM block with 64 columns and `\n` line ends.

@@ -1,5 +1,6 @@
 //! One organisation laid out in folders and files (`docs/spec/tools.md` §1.2).
 
+use std::fs;
 use std::path::Path;
 use std::time::SystemTime;
 
@@ -10,42 +11,115 @@ use super::{CryptoError, KeyType, NodeSpec, OrgKind, OrgPaths, OrgSpec};
 /// Makes every key and certificate of `org`; the paths are relative to the root of the whole tree.
 pub(super) fn make(org: &OrgSpec, now: SystemTime) -> Result<FileTree, CryptoError> {
     let ca_name = &org.ca.common_name;
-    let tls_name = format!("tls{ca_name}");
     let authority = |name: &str| Authority::create(name, &org.domain, &org.ca.subject, org.ca.key, now);
-    let (ca, tls_ca) = (authority(ca_name)?, authority(&tls_name)?);
-    let admin = ca.enrol(&org.admin_name(), org.role("admin"), org.admin_key)?;
-    let mut maker = Maker {
-        org,
-        paths: OrgPaths::below(Path::new(""), org.kind, &org.domain),
-        ca,
-        tls_ca,
-        tls_name,
-        admin_certificate: admin.certificate.clone(),
-        tree: FileTree::default(),
-    };
+    let authorities = (authority(ca_name)?, authority(&tls_name(org))?);
+    let admin = authorities
+        .0
+        .enrol(&org.admin_name(), org.role("admin"), org.admin_key)?;
+    let mut maker = Maker::new(org, authorities, None, admin.certificate.clone());
     maker.authorities();
     maker.verifying_msp();
     maker.admin(&admin)?;
-    for node in &org.nodes {
-        maker.node(node)?;
-    }
-    for user in &org.users {
-        maker.user(&user.common_name, user.key)?;
-    }
+    maker.members()?;
     Ok(maker.tree)
+}
+
+/// Makes what the tree below `root` lacks of `org`, whose authorities it has; the paths are relative to `root`.
+///
+/// Nodes and users with a folder are left alone, except that without node OUs a node gets the certificate of the
+/// administrator if it has none (`docs/spec/tools.md` §1.4).
+pub(super) fn extend(org: &OrgSpec, root: &Path, now: SystemTime) -> Result<FileTree, CryptoError> {
+    let paths = OrgPaths::below(root, org.kind, &org.domain);
+    let authority = |folder: &str| Authority::open(&paths.root().join(folder), &org.ca.subject, now);
+    let authorities = (authority("ca")?, authority("tlsca")?);
+    let mut admin_certificate = String::new();
+    if !org.node_ous && !org.nodes.is_empty() {
+        let name = org.admin_name();
+        let file = paths
+            .user_msp(&name)
+            .join("signcerts")
+            .join(format!("{name}-cert.pem"));
+        admin_certificate = fs::read_to_string(&file).map_err(|source| CryptoError::read(&file, source))?;
+    }
+    let mut maker = Maker::new(org, authorities, Some(root), admin_certificate);
+    maker.members()?;
+    maker.administrators();
+    Ok(maker.tree)
+}
+
+fn tls_name(org: &OrgSpec) -> String {
+    format!("tls{}", org.ca.common_name)
 }
 
 struct Maker<'a> {
     org: &'a OrgSpec,
+    /// Relative to the root of the whole tree.
     paths: OrgPaths,
     ca: Authority,
     tls_ca: Authority,
     tls_name: String,
     admin_certificate: String,
+    /// Root of a tree that has some of it already.
+    existing: Option<&'a Path>,
     tree: FileTree,
 }
 
-impl Maker<'_> {
+impl<'a> Maker<'a> {
+    fn new(
+        org: &'a OrgSpec,
+        (ca, tls_ca): (Authority, Authority),
+        existing: Option<&'a Path>,
+        admin_certificate: String,
+    ) -> Self {
+        Self {
+            org,
+            paths: OrgPaths::below(Path::new(""), org.kind, &org.domain),
+            ca,
+            tls_ca,
+            tls_name: tls_name(org),
+            admin_certificate,
+            existing,
+            tree: FileTree::default(),
+        }
+    }
+
+    /// Whether somebody has been made, before or just now.
+    fn is_made(&self, folder: &Path) -> bool {
+        self.tree.has_folder(folder) || self.existing.is_some_and(|root| root.join(folder).exists())
+    }
+
+    fn members(&mut self) -> Result<(), CryptoError> {
+        for node in &self.org.nodes {
+            if !self.is_made(&self.paths.node(&node.common_name)) {
+                self.node(node)?;
+            }
+        }
+        for user in &self.org.users {
+            if !self.is_made(&self.paths.user(&user.common_name)) {
+                self.user(&user.common_name, user.key)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives each node that exists without it the certificate of the administrator.
+    fn administrators(&mut self) {
+        let (false, Some(root)) = (self.org.node_ous, self.existing) else {
+            return;
+        };
+        let name = format!("{}-cert.pem", self.org.admin_name());
+        for node in &self.org.nodes {
+            let file = self
+                .paths
+                .node_msp(&node.common_name)
+                .join("admincerts")
+                .join(&name);
+            if !root.join(&file).exists() {
+                self.tree.public(file, &self.admin_certificate);
+            }
+        }
+    }
+
     fn authorities(&mut self) {
         let (root, ca_name) = (self.paths.root().to_owned(), &self.org.ca.common_name);
         for (folder, name, authority) in [("ca", ca_name, &self.ca), ("tlsca", &self.tls_name, &self.tls_ca)]

@@ -43,7 +43,8 @@ impl OrgPaths {
             .join(format!("tlsca.{}-cert.pem", self.domain))
     }
 
-    fn node(&self, common_name: &str) -> PathBuf {
+    /// Everything of a node.
+    pub(super) fn node(&self, common_name: &str) -> PathBuf {
         let family = match self.kind {
             OrgKind::Orderer => "orderers",
             OrgKind::Peer => "peers",
@@ -51,7 +52,8 @@ impl OrgPaths {
         self.root.join(family).join(common_name)
     }
 
-    fn user(&self, common_name: &str) -> PathBuf {
+    /// Everything of a user.
+    pub(super) fn user(&self, common_name: &str) -> PathBuf {
         self.root.join("users").join(common_name)
     }
 

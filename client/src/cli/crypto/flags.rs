@@ -1,31 +1,19 @@
-//! `ordain crypto`
+//! Organisations out of flags: `--orderer-org OrdererMSP:example.com:nodes=3`.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::str::FromStr;
-use std::time::SystemTime;
 
-use clap::ValueEnum;
+use clap::{ArgGroup, ValueEnum};
 
-use super::{Failure, output};
-use crate::crypto::{self, KeyType, Manifest, ManifestOrg, OrgKind, OrgSpec};
+use super::{Failure, members, output};
+use crate::crypto::{KeyType, Manifest, ManifestOrg, OrgKind, OrgPaths, OrgSpec};
 
-/// Makes identities: organisations with certificate authorities, nodes and users.
-///
-/// Each organisation gets a folder with two authorities (signing, TLS), an administrator, and the nodes and
-/// users asked for, laid out as other tools of this kind lay them out. Keys are PKCS#8, readable by their owner
-/// only. Nothing that exists is ever replaced.
-///
-/// For trying things out and for tests. Whoever runs a real organisation keeps its authorities' keys elsewhere.
 #[derive(Debug, clap::Args)]
-#[command(after_long_help = "Examples:
-  One orderer organisation with three nodes, one application organisation with two users:
-    ordain crypto --orderer-org OrdererMSP:example.com:nodes=3 --org Org1MSP:org1.example.com:users=2
-
-  P-256 keys, and a host name that the nodes' TLS certificates shall hold for:
-    ordain crypto --key p256 --san orderer.internal --orderer-org OrdererMSP:example.com
-
-Then: ordain genesis --channel mychannel --crypto crypto")]
-pub(super) struct Args {
+#[command(
+    next_help_heading = "Organisations, without a file",
+    group(ArgGroup::new("organisations").args(["orderer_org", "org"]).multiple(true))
+)]
+pub(super) struct OrgFlags {
     /// Organisation that runs orderers: MSP id, domain, number of nodes (1) and users (0). Nodes are named
     /// orderer0.DOMAIN, orderer1.DOMAIN, ... May be repeated.
     #[arg(long, value_name = "MSPID:DOMAIN[:nodes=N][:users=N]")]
@@ -35,14 +23,11 @@ pub(super) struct Args {
     #[arg(long, value_name = "MSPID:DOMAIN[:users=N][:peers=N]")]
     org: Vec<OrgArg>,
     /// Kind of all keys.
-    #[arg(long, value_enum, default_value_t = KeyArg::Ed25519)]
+    #[arg(long, value_enum, default_value_t = KeyArg::Ed25519, requires = "organisations")]
     key: KeyArg,
     /// Further name or IP address that nodes' TLS certificates hold for. May be repeated.
-    #[arg(long, value_name = "NAME", default_values = ["localhost", "127.0.0.1", "::1"])]
+    #[arg(long, value_name = "NAME", default_values = ["localhost", "127.0.0.1", "::1"], requires = "organisations")]
     san: Vec<String>,
-    /// Folder to make them in.
-    #[arg(long, value_name = "DIR", default_value = "crypto")]
-    out: PathBuf,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -118,30 +103,34 @@ impl OrgArg {
     }
 }
 
-impl Args {
-    pub(super) fn run(self) -> Result<(), Failure> {
-        let orgs: Vec<_> = self.orgs();
-        if orgs.is_empty() {
-            return Err(Failure::usage("no organisation is given")
-                .hint("name one with --orderer-org MSPID:DOMAIN or --org MSPID:DOMAIN"));
-        }
-        let mut manifest = existing_manifest(&self.out)?;
+impl OrgFlags {
+    pub(super) fn is_empty(&self) -> bool {
+        self.orderer_org.is_empty() && self.org.is_empty()
+    }
+
+    /// Has `make` make the organisations below `root`, and adds them to the list of those that the tree has.
+    pub(super) fn run(
+        &self,
+        root: &Path,
+        make: impl Fn(&Path, &[OrgSpec]) -> Result<Vec<OrgPaths>, Failure>,
+    ) -> Result<(), Failure> {
+        let orgs = self.orgs();
+        let mut manifest = existing_manifest(root)?;
         let specs: Vec<_> = orgs.iter().map(|(_, spec)| spec.clone()).collect();
-        let made = crypto::make(&self.out, &specs, SystemTime::now())?;
-        for ((msp_id, spec), paths) in orgs.into_iter().zip(made) {
-            let (nodes, users) = (spec.nodes.len(), spec.users.len());
-            output::line(format!(
-                "{msp_id:<16} {} ({nodes} nodes, {users} users, 1 administrator)",
-                paths.root().display()
-            ))?;
-            manifest.organisations.push(ManifestOrg {
+        let folders = make(root, &specs)?;
+        for ((msp_id, spec), paths) in orgs.into_iter().zip(folders) {
+            let (folder, members) = (paths.root().display(), members(&spec));
+            output::line(format!("{msp_id:<16} {folder} ({members})"))?;
+            let listed = &mut manifest.organisations;
+            listed.retain(|org| (org.kind, &org.domain) != (spec.kind, &spec.domain));
+            listed.push(ManifestOrg {
                 kind: spec.kind,
                 msp_id,
                 domain: spec.domain,
                 nodes: spec.nodes.into_iter().map(|node| node.common_name).collect(),
             });
         }
-        Ok(manifest.write(&self.out)?)
+        Ok(manifest.write(root)?)
     }
 
     fn orgs(&self) -> Vec<(String, OrgSpec)> {
@@ -166,7 +155,12 @@ fn existing_manifest(root: &Path) -> Result<Manifest, Failure> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::SystemTime;
+
     use super::*;
+    use crate::crypto::{CryptoError, make, make_anew};
+
+    type Make = fn(&Path, &[OrgSpec], SystemTime) -> Result<Vec<OrgPaths>, CryptoError>;
 
     #[test]
     fn organisations_are_read_part_by_part() {
@@ -191,28 +185,28 @@ mod tests {
     }
 
     #[test]
-    fn a_second_call_adds_organisations_and_replaces_none() {
+    fn a_second_call_adds_organisations_and_replaces_none_by_itself() {
         let root = tempfile::tempdir().unwrap();
-        let call = |org: &str| {
-            let args = Args {
+        let call = |org: &str, make: Make| {
+            let flags = OrgFlags {
                 orderer_org: vec![],
                 org: vec![org.parse().unwrap()],
                 key: KeyArg::P256,
                 san: vec![],
-                out: root.path().to_owned(),
             };
-            args.run()
+            flags.run(root.path(), |root, orgs| Ok(make(root, orgs, SystemTime::now())?))
         };
-        call("Org1MSP:org1.test").unwrap();
-        call("Org2MSP:org2.test:peers=1").unwrap();
-        call("Org1MSP:org1.test").unwrap_err();
+        call("Org1MSP:org1.test", make).unwrap();
+        call("Org2MSP:org2.test:peers=1", make).unwrap();
+        call("Org1MSP:org1.test", make).unwrap_err();
+        call("OtherMSP:org1.test", make_anew).unwrap();
         let manifest = Manifest::read(root.path()).unwrap();
         let ids: Vec<_> = manifest
             .organisations
             .iter()
             .map(|org| org.msp_id.as_str())
             .collect();
-        assert_eq!(ids, ["Org1MSP", "Org2MSP"]);
-        assert_eq!(manifest.organisations[1].nodes, ["peer0.org2.test"]);
+        assert_eq!(ids, ["Org2MSP", "OtherMSP"]);
+        assert_eq!(manifest.organisations[0].nodes, ["peer0.org2.test"]);
     }
 }
