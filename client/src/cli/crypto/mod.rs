@@ -173,8 +173,9 @@ fn report_new(org: &OrgSpec, paths: &OrgPaths) -> Result<(), Failure> {
 }
 
 fn members(org: &OrgSpec) -> String {
-    let (nodes, users) = (org.nodes.len(), org.users.len());
-    format!("{nodes} nodes, {users} users, 1 administrator")
+    let counted = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
+    let (nodes, users) = (counted(org.nodes.len(), "node"), counted(org.users.len(), "user"));
+    format!("{nodes}, {users}, 1 administrator")
 }
 
 fn explain(error: CryptoError, way_out: &str) -> Failure {
