@@ -120,7 +120,21 @@ impl Inspection {
 
 fn decode(case: &Translation, context: &Context) -> Result<(), String> {
     let got = result(context, &case.args("decode", context)?)?;
-    difference::texts(&wanted(context, case.output.as_deref())?, &got)
+    difference::texts(&wanted(context, case.output.as_deref())?, &got)?;
+    stable(&case.type_name, &got)
+}
+
+/// What was shown encodes, and is shown so again. An empty message inside of bytes is the one thing that changes: it is
+/// shown laid open once, and as null when its bytes are gone. So the second encoding must be the first.
+fn stable(type_name: &str, shown: &[u8]) -> Result<(), String> {
+    let options = Options::default();
+    let encode = |text: &str| {
+        json::encode(type_name, text, options).map_err(|error| format!("encoded again: {error}"))
+    };
+    let first = encode(&String::from_utf8_lossy(shown))?;
+    let again =
+        json::decode(type_name, &first, options).map_err(|error| format!("decoded again: {error}"))?;
+    same_bytes(type_name, &first, &encode(&again)?)
 }
 
 fn encode(case: &Translation, context: &Context) -> Result<(), String> {
