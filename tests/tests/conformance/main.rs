@@ -7,7 +7,6 @@
 //! |---|---|
 //! | `conformance KIND KEY: N passed, M failed` | the kind ran for that key type |
 //! | `conformance KIND KEY: absent` | the folder lacks it; the default folder must lack none |
-//! | `conformance KIND KEY: not yet` | the node has no code for it so far |
 //!
 //! Above such a line stands one `FAIL` line for each thing that differed. Exit status 1 when a case failed, a named
 //! file is missing, or a kind that is there has no case. Flags of libtest are accepted and change nothing, except

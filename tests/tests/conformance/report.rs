@@ -90,8 +90,6 @@ impl Outcome {
 pub(crate) enum State {
     /// The folder does not have it.
     Absent,
-    /// The node has no code for it.
-    NotYet,
     /// Its list of cases cannot be read.
     Unreadable(String),
     /// Its cases ran.
@@ -125,7 +123,6 @@ impl Report {
                 self.broken |= self.none_may_be_absent;
                 println!("conformance {name}: absent");
             }
-            State::NotYet => println!("conformance {name}: not yet"),
             State::Unreadable(reason) => self.add_unreadable(&name, &reason),
             State::Ran(outcomes) if outcomes.is_empty() => self.add_unreadable(&name, "there is no case"),
             State::Ran(outcomes) => self.add_outcomes(&name, &outcomes),

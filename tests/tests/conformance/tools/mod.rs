@@ -11,16 +11,8 @@
 //! How results are compared: `tests/vectors/README.md`, section "Tools".
 
 mod configtx;
-#[allow(
-    dead_code,
-    reason = "goes with NOT_YET: until then not every function has its user"
-)]
 mod context;
 mod cryptogen;
-#[allow(
-    dead_code,
-    reason = "goes with NOT_YET: until then not every function has its user"
-)]
 mod difference;
 mod translate;
 
@@ -36,9 +28,6 @@ use context::Context;
 /// Runs one case; an error says what differs.
 type Run = fn(&Value, &Context) -> Result<(), String>;
 
-/// Kinds that the tools have no code for yet, without their `_error`. When the last one goes, so does this list.
-const NOT_YET: &[&str] = &["cryptogen"];
-
 #[derive(Deserialize)]
 struct File {
     cases: Vec<Value>,
@@ -50,15 +39,11 @@ pub(crate) fn add_to(report: &mut Report, folder: &Path) {
         report.add("tools", "-", State::Absent);
         return;
     }
-    for kind in NOT_YET {
-        report.add("tools", kind, State::NotYet);
-    }
-    let state = match run(folder) {
-        Ok(outcomes) if outcomes.is_empty() && !NOT_YET.is_empty() => State::NotYet,
-        Ok(outcomes) => State::Ran(outcomes),
-        Err(reason) => State::Unreadable(reason),
-    };
-    report.add("tools", "-", state);
+    report.add(
+        "tools",
+        "-",
+        run(folder).map_or_else(State::Unreadable, State::Ran),
+    );
 }
 
 fn run(folder: &Path) -> Result<Vec<Outcome>, String> {
@@ -66,9 +51,7 @@ fn run(folder: &Path) -> Result<Vec<Outcome>, String> {
     let shown = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
     let text = std::fs::read(&path).map_err(|error| shown(&error))?;
     let file: File = serde_json::from_slice(&text).map_err(|error| shown(&error))?;
-    let there = file.cases.iter().enumerate();
-    let there = there.filter(|(_, case)| !NOT_YET.contains(&task(case)));
-    let outcomes = there.map(|(index, case)| {
+    let outcomes = file.cases.iter().enumerate().map(|(index, case)| {
         let name = format!("{} {}", kind(case), id(case, index));
         Outcome::of(name, |_| run_case(case, folder))
     });
