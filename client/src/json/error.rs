@@ -4,6 +4,18 @@ use std::fmt;
 
 use super::{DEPTH_MAX, TEXT_DEPTH_MAX};
 
+/// Longest piece of the input that a message repeats, in characters.
+const REPEATED_MAX: usize = 100;
+
+/// A piece of the input, as a message repeats it.
+pub(super) fn shortened(text: &str) -> String {
+    let end = text.char_indices().nth(REPEATED_MAX);
+    match end.and_then(|(end, _)| text.get(..end)) {
+        Some(start) => format!("{start}..."),
+        None => text.to_owned(),
+    }
+}
+
 /// A refusal, with the place it is about.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum JsonError {
@@ -43,7 +55,7 @@ impl JsonError {
     /// The same error, seen from one level further up.
     pub(super) fn below(mut self, name: &str) -> Self {
         if let Self::Member { path, .. } = &mut self {
-            path.0.push(name.to_owned());
+            path.0.push(shortened(name));
         }
         self
     }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use prost_reflect::{DynamicMessage, FieldDescriptor, Kind, MapKey, MessageDescriptor, Value};
 
 use super::depth::Depth;
-use super::error::{JsonError, Reason};
+use super::error::{JsonError, Reason, shortened};
 use super::opaque::{FieldView, View};
 use super::text::Json;
 use super::timestamp::Timestamp;
@@ -162,7 +162,7 @@ impl Read {
             (Kind::Bytes, other) => return Err(expected("bytes as base64", &other)),
             (Kind::Enum(names), Json::Text(name)) => match names.get_value_by_name(&name) {
                 Some(known) => Value::EnumNumber(known.number()),
-                None => return Err(unknown_enum_name(names, name)),
+                None => return Err(unknown_enum_name(names, &name)),
             },
             (Kind::Enum(_), json @ Json::Number(_)) => {
                 Value::EnumNumber(number::read(&json, "32-bit number")?)
@@ -229,7 +229,7 @@ fn timestamp(kind: MessageDescriptor, json: &Json) -> Result<DynamicMessage, Jso
     let Json::Text(text) = json else {
         return Err(expected("a time as text", json));
     };
-    let time = Timestamp::parse(text).ok_or_else(|| Reason::Timestamp(text.clone()))?;
+    let time = Timestamp::parse(text).ok_or_else(|| Reason::Timestamp(shortened(text)))?;
     let mut message = DynamicMessage::new(kind);
     let seconds = message.try_set_field_by_name("seconds", Value::I64(time.seconds));
     let nanos = message.try_set_field_by_name("nanos", Value::I32(time.nanos));
@@ -238,13 +238,13 @@ fn timestamp(kind: MessageDescriptor, json: &Json) -> Result<DynamicMessage, Jso
 }
 
 fn bytes(text: &str) -> Result<Bytes, JsonError> {
-    let bytes = base64::decode(text).ok_or_else(|| Reason::Base64(text.to_owned()))?;
+    let bytes = base64::decode(text).ok_or_else(|| Reason::Base64(shortened(text)))?;
     Ok(bytes.into())
 }
 
-fn unknown_enum_name(names: &prost_reflect::EnumDescriptor, got: String) -> JsonError {
+fn unknown_enum_name(names: &prost_reflect::EnumDescriptor, got: &str) -> JsonError {
     let known: Vec<_> = names.values().map(|value| value.name().to_owned()).collect();
-    let expected = known.join(", ");
+    let (expected, got) = (known.join(", "), shortened(got));
     Reason::EnumName { expected, got }.into()
 }
 

@@ -69,6 +69,26 @@ fn refusals_name_the_member_and_the_reason() {
 }
 
 #[test]
+fn refusals_repeat_no_more_than_a_line_of_the_input() {
+    let long = "9".repeat(100_000);
+    for (type_name, text) in [
+        ("common.BlockHeader", format!(r#"{{"number":{long}}}"#)),
+        ("common.BlockHeader", format!(r#"{{"number":"{long}"}}"#)),
+        ("common.BlockHeader", format!(r#"{{"{long}":1}}"#)),
+        ("common.BlockHeader", format!(r#"{{"data_hash":"é{long}"}}"#)),
+        ("common.ImplicitMetaPolicy", format!(r#"{{"rule":"{long}"}}"#)),
+        ("common.ChannelHeader", format!(r#"{{"timestamp":"{long}"}}"#)),
+    ] {
+        let refused = read_error(type_name, &text);
+        assert!(
+            refused.len() < 300 && refused.contains("..."),
+            "{}",
+            refused.len()
+        );
+    }
+}
+
+#[test]
 fn null_unsets_a_field_but_not_a_list_or_map_of_messages() {
     for (type_name, text) in [
         ("common.Block", r#"{"header":null,"data":null,"metadata":null}"#),

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use super::TEXT_DEPTH_MAX;
-use super::error::{JsonError, SyntaxError};
+use super::error::{JsonError, SyntaxError, shortened};
 
 /// A JSON value.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,8 +28,8 @@ impl Json {
         match self {
             Self::Null => "null".to_owned(),
             Self::Bool(value) => value.to_string(),
-            Self::Number(text) => text.clone(),
-            Self::Text(text) => format!("the text {text:?}"),
+            Self::Number(text) => shortened(text),
+            Self::Text(text) => format!("the text {:?}", shortened(text)),
             Self::List(_) => "a list".to_owned(),
             Self::Object(_) => "an object".to_owned(),
         }
