@@ -78,11 +78,11 @@ struct Generate {
     #[command(flatten)]
     flags: OrgFlags,
     /// Folder to make them in; crypto if not given, with a file crypto-config.
-    #[arg(long, visible_alias = "out", value_name = "DIR")]
+    #[arg(long, visible_alias = "out", value_name = "DIR", help_heading = "Options")]
     output: Option<PathBuf>,
     /// Make organisations anew that are there: their folder is renamed to DOMAIN.old. Identities of the old ones
     /// are then strangers to the new ones.
-    #[arg(long)]
+    #[arg(long, help_heading = "Options")]
     replace: bool,
 }
 
@@ -138,7 +138,10 @@ impl Generate {
         let root = self.output.unwrap_or_else(|| CONFIG_TREE.into());
         let orgs = match &self.config {
             Some(file) => config::read(file)?,
-            None => config::template()?,
+            None => {
+                eprintln!("no --config and no organisation: making those of ordain crypto template");
+                config::template()?
+            }
         };
         for (org, paths) in orgs.iter().zip(make(&root, &orgs)?) {
             report_new(org, &paths)?;
