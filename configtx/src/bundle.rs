@@ -29,6 +29,7 @@ use crate::organization::{Msps, read_consortium_org};
 use crate::policy::{Policy, PolicyTree};
 use crate::structure::{GroupAt, StructureError};
 use crate::tree::Tree;
+use crate::unknown_field::UnknownField;
 
 pub use error::{BundleError, UnsupportedCapabilities};
 
@@ -44,13 +45,22 @@ pub struct Bundle {
     msps: Arc<MspManager>,
     policies: PolicyTree,
     tree: Tree,
+    unknown_field: Option<UnknownField>,
 }
 
 impl Bundle {
     /// Parses and checks the config that `block` carries.
     pub fn from_block(block: &Block) -> Result<Self, BundleError> {
-        let read = ConfigBlock::read(block)?;
-        Self::new(read.channel_id, read.config)
+        Self::from_config_block(ConfigBlock::read(block)?)
+    }
+
+    /// Checks a config that was read from a block.
+    pub(crate) fn from_config_block(read: ConfigBlock) -> Result<Self, BundleError> {
+        let bundle = Self::new(read.channel_id, read.config)?;
+        Ok(Self {
+            unknown_field: read.unknown_field,
+            ..bundle
+        })
     }
 
     /// Parses and checks `config` against `docs/spec/rules.md` §8.1.
@@ -71,6 +81,7 @@ impl Bundle {
         let tree = Tree::flatten(root)?;
         Ok(Self {
             tree,
+            unknown_field: None,
             msps,
             policies,
             channel_id,
@@ -100,6 +111,12 @@ impl Bundle {
     /// The same laid out flat.
     pub fn tree(&self) -> &Tree {
         &self.tree
+    }
+
+    /// Something in the block of this config that [`config`](Self::config) lacks, since this program does not know
+    /// it.
+    pub fn unknown_field(&self) -> Option<&UnknownField> {
+        self.unknown_field.as_ref()
     }
 
     /// Channel-wide settings.

@@ -6,6 +6,8 @@ use protos::envelope::{OpenError, Opened};
 use protos::id::{ChannelId, ChannelIdError};
 use protos::wire::common::{Block, Config, ConfigEnvelope, Envelope};
 
+use crate::unknown_field::{self, UnknownField};
+
 /// The content of a config block.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ConfigBlock {
@@ -15,6 +17,8 @@ pub struct ConfigBlock {
     pub config: Config,
     /// The update that led to it; absent in a genesis block.
     pub last_update: Option<Envelope>,
+    /// Something in the config that this program does not know; [`config`](Self::config) lacks it.
+    pub unknown_field: Option<UnknownField>,
 }
 
 /// Why a block yields no configuration.
@@ -45,8 +49,9 @@ impl ConfigBlock {
             _ => return Err(ConfigBlockError::NotConfig),
         };
         let opened = Opened::open(entry.clone())?;
-        let envelope = ConfigEnvelope::decode(opened.data)?;
+        let envelope = ConfigEnvelope::decode(opened.data.clone())?;
         Ok(Self {
+            unknown_field: unknown_field::in_config(&opened.data),
             channel_id: ChannelId::parse(&opened.channel_header.channel_id)?,
             config: envelope.config.ok_or(ConfigBlockError::NoConfig)?,
             last_update: envelope.last_update,

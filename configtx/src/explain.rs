@@ -78,7 +78,7 @@ impl Explanation {
 pub fn explain(update: &Update, current: &Bundle) -> Result<Explanation, UpdateError> {
     let delta = update.delta(current)?;
     let signers = update.signers(current.msps())?;
-    let outcome = outcome(&delta, current)?;
+    let outcome = outcome(&delta, current.tree(), current.sequence())?;
     let mut policies = BTreeMap::new();
     let mut elements = Vec::with_capacity(delta.len());
     for change in &delta {

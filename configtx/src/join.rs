@@ -22,6 +22,12 @@ pub enum JoinError {
     /// Nothing says which signatures a block needs, so no block could ever be verified.
     #[error("cannot join: config has no policy {BLOCK_VALIDATION_PATH}")]
     NoBlockValidation,
+    /// A new channel has a policy whose rule means nothing.
+    #[error("cannot join: policy {policy} has a rule other than ANY, ALL and MAJORITY")]
+    UnknownRule {
+        /// Its path.
+        policy: String,
+    },
 }
 
 /// What is wrong with a join block itself.
@@ -53,6 +59,12 @@ pub fn check_join_block(block: &Block) -> Result<Bundle, JoinError> {
     bundle.check_supported()?;
     if bundle.policy(BLOCK_VALIDATION_PATH).is_none() {
         return Err(JoinError::NoBlockValidation);
+    }
+    let is_genesis = block.header.as_ref().is_some_and(|header| header.number == 0);
+    // A channel that has such a policy already must be followed.
+    if is_genesis && let Some(policy) = bundle.policies().with_unknown_rule().next() {
+        let policy = policy.path().to_owned();
+        return Err(JoinError::UnknownRule { policy });
     }
     Ok(bundle)
 }

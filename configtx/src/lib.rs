@@ -10,6 +10,7 @@
 //! | [`update`] | config updates: delta, versions, policies, the config they lead to |
 //! | [`validator`] | a new config, proposed or found in a committed block |
 //! | [`explain`] | an update in words: what it changes, who must sign, who has |
+//! | [`unknown_field`] | what a config or update holds and this program would lose |
 //! | [`severity`] | how strictly: intake or commit |
 //! | [`transition`], [`maintenance`] | a new config against the one before it |
 //! | [`encode`] | configs in the reference's bytes |
@@ -55,6 +56,7 @@ mod structure;
 mod testing;
 pub mod transition;
 pub mod tree;
+pub mod unknown_field;
 pub mod update;
 pub mod validator;
 

@@ -95,7 +95,11 @@ pub(crate) fn with_value(bundle: &Bundle, key: &str, value: &impl Message) -> Co
 
 /// Serializes `update` with a signature of each of `signers`.
 pub(crate) fn signed(update: &ConfigUpdate, signers: &[&SigningIdentity]) -> Bytes {
-    let update = update.encode_to_vec();
+    signed_bytes(&update.encode_to_vec(), signers)
+}
+
+/// The same for an update that is serialized already.
+pub(crate) fn signed_bytes(update: &[u8], signers: &[&SigningIdentity]) -> Bytes {
     let sign = |signer: &&SigningIdentity| {
         let header = SignatureHeader {
             creator: signer.serialized().clone(),
@@ -103,13 +107,13 @@ pub(crate) fn signed(update: &ConfigUpdate, signers: &[&SigningIdentity]) -> Byt
         };
         let header = header.encode_to_vec();
         ConfigSignature {
-            signature: signer.sign(&[&header[..], &update[..]].concat()).into(),
+            signature: signer.sign(&[&header[..], update].concat()).into(),
             signature_header: header.into(),
         }
     };
     let envelope = ConfigUpdateEnvelope {
         signatures: signers.iter().map(sign).collect(),
-        config_update: update.clone().into(),
+        config_update: Bytes::copy_from_slice(update),
     };
     envelope.encode_to_vec().into()
 }

@@ -18,6 +18,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use prost::Message;
+use protos::ConfigSeq;
 use protos::wire::common::{
     Config, ConfigGroup, ConfigSignature, ConfigUpdate, ConfigUpdateEnvelope, SignatureHeader,
 };
@@ -26,6 +27,7 @@ use crate::Bundle;
 use crate::identity::{Identity, MspManager};
 use crate::policy::{Policy, PolicyTree, SignedData, SignerName, accepted_identities};
 use crate::tree::{Element, Key, Kind, MissingMember, Tree, check_key};
+use crate::unknown_field::{self, UnknownField};
 
 pub use error::{Denied, Set, Unmet, UpdateError};
 
@@ -101,12 +103,17 @@ impl Update {
         &self.write_set
     }
 
+    /// Something in it that this program does not know and would lose.
+    pub fn unknown_field(&self) -> Option<UnknownField> {
+        unknown_field::in_update(&self.signed)
+    }
+
     /// Checks the update against `current` and its signatures against the policies of `current`, and computes
     /// the new config. Whether that config is any good is not looked at.
     pub fn apply(&self, current: &Bundle) -> Result<Outcome, UpdateError> {
         let delta = self.delta(current)?;
         self.authorize(&delta, current)?;
-        Ok(outcome(&delta, current)?)
+        Ok(outcome(&delta, current.tree(), current.sequence())?)
     }
 
     /// What the update changes: elements of the write set, without those that the read set has at the same
@@ -118,7 +125,10 @@ impl Update {
                 expected: current.channel_id().clone(),
             });
         }
-        let tree = current.tree();
+        self.delta_in(current.tree())
+    }
+
+    fn delta_in<'a>(&'a self, tree: &'a Tree) -> Result<Vec<Change<'a>>, UpdateError> {
         self.check_read_set(tree)?;
         let is_read = |key: &Key, new: &Element| {
             let read = self.read_set.get(key);
@@ -304,8 +314,12 @@ impl<'a> Verdicts<'a> {
 }
 
 /// The config after `delta`: the tree that its groups list, from the root down.
-pub(crate) fn outcome(delta: &[Change<'_>], current: &Bundle) -> Result<Outcome, MissingMember> {
-    let mut overlay = current.tree().clone();
+pub(crate) fn outcome(
+    delta: &[Change<'_>],
+    current: &Tree,
+    sequence: ConfigSeq,
+) -> Result<Outcome, MissingMember> {
+    let mut overlay = current.clone();
     for change in delta {
         overlay.insert(change.key.clone(), change.new.clone());
     }
@@ -319,7 +333,7 @@ pub(crate) fn outcome(delta: &[Change<'_>], current: &Bundle) -> Result<Outcome,
         .map(|change| change.key.clone())
         .collect();
     let config = Config {
-        sequence: current.sequence().0.wrapping_add(1),
+        sequence: sequence.0.wrapping_add(1),
         channel_group: Some(root),
     };
     Ok(Outcome { config, lost })

@@ -24,6 +24,7 @@ use crate::consensus_metadata::BFT;
 use crate::keys::BLOCK_VALIDATION_PATH;
 use crate::transition::{self, TransitionError};
 use crate::tree::{Key, Tree};
+use crate::unknown_field::UnknownField;
 use crate::update::{Update, UpdateError};
 
 #[cfg(test)]
@@ -72,6 +73,12 @@ pub enum IntakeRefusal {
     Lost {
         /// At least one.
         elements: Vec<Key>,
+    },
+    /// Something that this node would lose and other nodes would not, who then could not agree.
+    #[error("{field} is not known to this node, so it cannot compute the new config")]
+    UnknownField {
+        /// In the update, or in the block of the config in force.
+        field: UnknownField,
     },
     /// A policy over sub-groups with a rule that means nothing.
     #[error("policy {policy} has a rule other than ANY, ALL and MAJORITY")]
@@ -146,14 +153,22 @@ pub fn propose_config_update(current: &Bundle, data: Bytes) -> Result<Proposal, 
     let bundle = Bundle::new(current.channel_id().clone(), outcome.config)?;
     bundle.check_supported()?;
     transition::check(current, &bundle)?;
-    refuse_harm(outcome.lost, &bundle)?;
+    refuse_loss(&update, outcome.lost, current)?;
+    refuse_harm(&bundle)?;
     Ok(Proposal { update, bundle })
 }
 
-fn refuse_harm(lost: Vec<Key>, new: &Bundle) -> Result<(), IntakeRefusal> {
+fn refuse_loss(update: &Update, lost: Vec<Key>, current: &Bundle) -> Result<(), IntakeRefusal> {
     if !lost.is_empty() {
         return Err(IntakeRefusal::Lost { elements: lost });
     }
+    let field = update
+        .unknown_field()
+        .or_else(|| current.unknown_field().cloned());
+    field.map_or(Ok(()), |field| Err(IntakeRefusal::UnknownField { field }))
+}
+
+fn refuse_harm(new: &Bundle) -> Result<(), IntakeRefusal> {
     if let Some(policy) = new.policies().with_unknown_rule().next() {
         let policy = policy.path().to_owned();
         return Err(IntakeRefusal::UnknownRule { policy });
@@ -170,28 +185,23 @@ fn refuse_harm(lost: Vec<Key>, new: &Bundle) -> Result<(), IntakeRefusal> {
 /// Checks a config block that follows `current`, the config in force before it; gives the config in force after
 /// it. Commit severity: what the reference accepts is accepted.
 pub fn validate(current: &Bundle, block: &Block) -> Result<Bundle, CommitError> {
-    let ConfigBlock {
-        channel_id,
-        config,
-        last_update,
-    } = ConfigBlock::read(block)?;
-    if channel_id != *current.channel_id() {
-        let expected = current.channel_id().clone();
+    let mut read = ConfigBlock::read(block)?;
+    if read.channel_id != *current.channel_id() {
         return Err(CommitError::Channel {
-            found: channel_id,
-            expected,
+            found: read.channel_id,
+            expected: current.channel_id().clone(),
         });
     }
-    let (found, expected) = (config.sequence, current.sequence().0.wrapping_add(1));
+    let (found, expected) = (read.config.sequence, current.sequence().0.wrapping_add(1));
     if found != expected {
         return Err(CommitError::Sequence {
             found: ConfigSeq(found),
             expected: ConfigSeq(expected),
         });
     }
-    let update = open_update(&last_update.ok_or(CommitError::NoUpdate)?)?;
-    check_same(&update.apply(current)?.config, &config)?;
-    let bundle = Bundle::new(channel_id, config)?;
+    let update = open_update(&read.last_update.take().ok_or(CommitError::NoUpdate)?)?;
+    check_same(&update.apply(current)?.config, &read.config)?;
+    let bundle = Bundle::from_config_block(read)?;
     bundle.check_supported()?;
     Ok(bundle)
 }

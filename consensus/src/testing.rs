@@ -1,4 +1,4 @@
-//! Envelopes with names, for the tests of this crate.
+//! Envelopes with names, and files of the vectors, for the tests of this crate.
 
 use bytes::Bytes;
 use prost::Message;
@@ -6,6 +6,13 @@ use protos::wire::common;
 use protos::{ConfigSeq, Envelope};
 
 use crate::chain::{Submission, SubmissionKind};
+
+/// A file of the vectors with ECDSA keys.
+pub(crate) fn vector(path: &str) -> Bytes {
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/vectors/ecdsa");
+    let path = std::path::Path::new(root).join(path);
+    Bytes::from(std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display())))
+}
 
 /// An envelope of `bytes` bytes that carries `name`; longer if the name is.
 pub(crate) fn envelope(name: &str, bytes: usize) -> Envelope {

@@ -102,3 +102,6 @@ fn block_validation(bundle: &Bundle) -> Option<&Policy> {
     let orderer = root.groups.get(ORDERER)?;
     orderer.policies.get(BLOCK_VALIDATION)?.policy.as_ref()
 }
+
+#[cfg(test)]
+mod tests;

@@ -157,3 +157,6 @@ fn check_endpoints(bundle: &Bundle) -> Result<(), RaftMetadataError> {
         }),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -34,6 +34,9 @@ pub fn check(join: &Block, now: SystemTime) -> Result<ChannelId, JoinError> {
         configtx::join::JoinError::NoBlockValidation => {
             JoinError::Refused(format!("config has no policy {BLOCK_VALIDATION_PATH}"))
         }
+        configtx::join::JoinError::UnknownRule { policy } => JoinError::Refused(format!(
+            "policy {policy} has a rule other than ANY, ALL and MAJORITY"
+        )),
     })?;
     check_consensus(&bundle, now).map_err(JoinError::Refused)?;
     let number = join.header.as_ref().map_or(0, |header| header.number);

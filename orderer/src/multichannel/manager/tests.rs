@@ -1,6 +1,7 @@
 use std::time::SystemTime;
 
-use consensus::{EnqueueError, Ticket, TicketError};
+use consensus::{EnqueueError, Submission, Ticket, TicketError};
+use protos::ConfigSeq;
 use protos::wire::common::Status;
 use protos::wire::orderer::BatchSize;
 
@@ -346,4 +347,33 @@ async fn in_maintenance_only_orderers_may_send_and_only_updates() {
         .unwrap();
     assert_eq!(left.await, Ok(BlockNumber(2)));
     assert_eq!(order(&manager, "ch", "a").await, Ok(BlockNumber(3)));
+}
+
+#[tokio::test]
+async fn a_config_that_does_not_follow_the_one_in_force_quarantines_its_channel_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let manager = open(folder.path());
+    for name in ["ch", "other"] {
+        manager.join(Genesis::solo(name).block()).await.unwrap();
+    }
+    let update = batch_size(&manager, 5);
+    let accepted = manager.check(vec![update], SystemTime::now()).remove(0);
+    let Accepted {
+        chain, submission, ..
+    } = accepted.ok().unwrap();
+    // The same config once more, as if it had been made under the config that it led to.
+    let again = Submission {
+        config_seq: ConfigSeq(1),
+        ..submission.clone()
+    };
+    assert_eq!(chain.enqueue(submission).await.unwrap().await, Ok(BlockNumber(1)));
+    let outcome = chain.enqueue(again).await.unwrap().await;
+    assert!(matches!(outcome, Err(TicketError::Unknown { .. })), "{outcome:?}");
+    let channel = manager.get("ch").unwrap();
+    testing::until(|| matches!(channel.health(), Health::Quarantined(_))).await;
+    let health = channel.health().to_string();
+    let reason = "it does not follow config 1, which is in block 1: config has sequence 1, expected 2";
+    assert!(health.contains(reason), "{health}");
+    assert_eq!(channel.height(), Height(2));
+    assert_eq!(order(&manager, "other", "a").await, Ok(BlockNumber(1)));
 }
