@@ -1,8 +1,8 @@
 //! Fields of a config or a config update that this program does not know.
 //!
-//! Decoding drops them, but the reference keeps them and compares them. A config computed here without them would
-//! stop every reference node that commits it, so nobody may propose one (`docs/spec/rules.md` §7). What is inside
-//! values and policies is kept as bytes and does not matter.
+//! Decoding drops them, but the reference keeps those of groups, values and policies, and compares them. A config
+//! computed here without them would stop every reference node that commits it, so nobody may propose one
+//! (`docs/spec/rules.md` §7). The messages inside values and policies are kept as bytes and do not matter.
 
 use std::fmt;
 
@@ -51,15 +51,14 @@ impl Shape {
         Some(match (self, number) {
             (Self::Envelope, 1) => Field::Message("config", Self::Config),
             (Self::Config, 2) => Field::Message("Channel", Self::Group),
-            (Self::Update, 2) => Field::Message("read_set", Self::Group),
             (Self::Update, 3) => Field::Message("write_set", Self::Group),
             (Self::Group, 2) => Field::Map(Self::Group),
             (Self::Group, 3) => Field::Map(Self::Value),
             (Self::Group, 4) => Field::Map(Self::Policy),
             (Self::Policy, 2) => Field::Message("policy", Self::Rule),
-            (Self::Envelope, 2)
-            | (Self::Config, 1)
-            | (Self::Update | Self::Group, 1 | 5)
+            // Every node makes these messages anew, or only reads them.
+            (Self::Envelope | Self::Config | Self::Update, _)
+            | (Self::Group, 1 | 5)
             | (Self::Value, 1..=3)
             | (Self::Policy, 1 | 3)
             | (Self::Rule, 1 | 2) => Field::Leaf,

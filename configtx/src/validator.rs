@@ -150,10 +150,11 @@ pub enum CommitError {
 pub fn propose_config_update(current: &Bundle, data: Bytes) -> Result<Proposal, ProposeError> {
     let update = Update::read(data)?;
     let outcome = update.apply(current)?;
+    // First, because what is lost needs no signatures and a bundle costs much.
+    refuse_loss(&update, outcome.lost, current)?;
     let bundle = Bundle::new(current.channel_id().clone(), outcome.config)?;
     bundle.check_supported()?;
     transition::check(current, &bundle)?;
-    refuse_loss(&update, outcome.lost, current)?;
     refuse_harm(&bundle)?;
     Ok(Proposal { update, bundle })
 }

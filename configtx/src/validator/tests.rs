@@ -175,13 +175,13 @@ fn capabilities_of_the_future_are_refused_at_both_ends() {
 fn what_this_node_does_not_know_is_refused_at_intake() {
     let current = channel("raft-three");
     let update = with_value(&current, "BatchSize", &batch_size());
-    // Field 99 of the update, a number.
-    let strange = [&update.encode_to_vec()[..], &[0x98, 0x06, 1]].concat();
+    // The write set once more, with nothing but field 99, a number: decoders join the two.
+    let strange = [&update.encode_to_vec()[..], &[0x1a, 3, 0x98, 0x06, 1]].concat();
     let data = crate::testing::signed_bytes(&strange, &[&orderer_admin()]);
     let error = propose_config_update(&current, data.clone()).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "field 99 in config update is not known to this node, so it cannot compute the new config"
+        "field 99 in config update/write_set is not known to this node, so it cannot compute the new config"
     );
     let config = Update::read(data.clone())
         .unwrap()

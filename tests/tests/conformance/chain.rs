@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use configtx::{Bundle, block_verify};
+use configtx::{Bundle, block_verify, validator};
 use prost::Message;
 use protos::block;
 use protos::wire::common::{Block, IdentifierHeader};
@@ -73,6 +73,10 @@ impl Chains<'_> {
                 &block_verify::verify_signatures(&found, &bundle),
             );
             findings.verdict("content", case.well_formed, &block_verify::verify_content(&found));
+        }
+        if case.config_block && case.number > 0 {
+            let committed = validator::validate(&*self.config_before(case)?, &found);
+            findings.verdict("commit", true, &committed.map(drop));
         }
         if let Some(previous) = self.before(case).find(|before| before.number + 1 == case.number) {
             let previous = self.folder.block(&previous.file)?.header.unwrap_or_default();

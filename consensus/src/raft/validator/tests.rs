@@ -11,7 +11,7 @@ use crate::consenter::Members;
 use crate::testing::vector;
 
 /// 2027: the authorities of the vectors are valid, their `tls-expired` is not.
-const NOW: Duration = Duration::from_secs(1_800_000_000);
+const NOW: Duration = Duration::from_hours(500_000);
 
 fn raft_three() -> Bundle {
     Bundle::from_block(&Block::decode(vector("blocks/raft-three.block")).unwrap()).unwrap()
