@@ -1,3 +1,5 @@
+mod properties;
+
 use protos::wire::common::{ConfigPolicy, ConfigValue};
 use protos::wire::orderer::BatchSize;
 
