@@ -136,12 +136,11 @@ impl Generate {
             return self.flags.run(&root, make);
         }
         let root = self.output.unwrap_or_else(|| CONFIG_TREE.into());
-        let orgs = match &self.config {
-            Some(file) => config::read(file)?,
-            None => {
-                eprintln!("no --config and no organisation: making those of ordain crypto template");
-                config::template()?
-            }
+        let orgs = if let Some(file) = &self.config {
+            config::read(file)?
+        } else {
+            eprintln!("no --config and no organisation: making those of ordain crypto template");
+            config::template()?
         };
         for (org, paths) in orgs.iter().zip(make(&root, &orgs)?) {
             report_new(org, &paths)?;
