@@ -19,9 +19,10 @@ use protos::ChannelId;
 
 use crate::disk::{Directory, EntryKind, LockGuard, RealDisk};
 use crate::index::{Index, MemoryIndex, SledIndex};
-use crate::reader::Shared;
+use crate::reader::{BlockReader, Shared};
 use crate::segment;
-use crate::store::{BlockStore, StoreError, StoreLimits};
+use crate::segment::recover::Damage;
+use crate::store::{BlockStore, StoreError, StoreLimits, read_before};
 use removal::{has_entry, make_marker, marked_channel, remove_folder, remove_marker};
 
 pub use error::{FactoryError, OpenError, RemoveError};
@@ -215,6 +216,27 @@ impl LedgerFactory {
             channel: channel.clone(),
             source,
         })
+    }
+
+    /// A reader of the blocks before `damage`, which [`open_channel`](Self::open_channel) has found: a chain of
+    /// that height, which never grows. Changes nothing on disk.
+    pub fn read_before(&self, channel: &ChannelId, damage: &Damage) -> Result<BlockReader, OpenError> {
+        self.claim_to_open(channel)?;
+        let shared = self.chain_folder(channel).map_err(|source| StoreError::Disk {
+            file: self.chains.path().join(channel.as_str()),
+            source,
+        });
+        let shared = shared.and_then(|folder| {
+            let index = Arc::clone(&self.index);
+            read_before(channel, folder, index, damage.block, self.options.cache_bytes_max)
+        });
+        let state = shared.as_ref().map_or(Channel::Present, |shared| {
+            Channel::Opened(Arc::downgrade(shared), Weak::new())
+        });
+        self.lock_channels().insert(channel.clone(), state);
+        let channel = channel.clone();
+        let shared = shared.map_err(|source| OpenError::Store { channel, source })?;
+        Ok(BlockReader::new(shared))
     }
 
     /// Opening can take long, so the table of channels is not locked meanwhile.

@@ -251,6 +251,22 @@ impl BlockStore {
     }
 }
 
+/// What readers need of a chain that is damaged from block `damaged` on: those before it, which recovery has seen or
+/// the index vouched for.
+pub(crate) fn read_before(
+    channel: &ChannelId,
+    folder: Arc<dyn Directory>,
+    index: Arc<dyn Index>,
+    damaged: BlockNumber,
+    cache_bytes_max: usize,
+) -> Result<Arc<Shared>, StoreError> {
+    let places = Places::new(channel.clone(), index, damaged);
+    places.set_segments(segment::list(&*folder)?);
+    let shared = Shared::new(channel.clone(), folder, places, cache_bytes_max);
+    shared.publish(Height(damaged.0));
+    Ok(Arc::new(shared))
+}
+
 /// How many places recovery gathers before it passes them on.
 const REINDEX_BATCH: usize = 256;
 

@@ -7,6 +7,7 @@ use protos::ChannelId;
 
 use crate::index::IndexError;
 use crate::segment::FolderFault;
+use crate::segment::recover::Damage;
 use crate::store::StoreError;
 
 /// Why a data folder cannot be used.
@@ -59,6 +60,20 @@ pub enum OpenError {
         /// Why.
         source: StoreError,
     },
+}
+
+impl OpenError {
+    /// The block from which on the channel is damaged, if that is why; those before it can still be
+    /// [read](super::LedgerFactory::read_before).
+    pub fn damage(&self) -> Option<&Damage> {
+        match self {
+            Self::Store {
+                source: StoreError::Damaged(damage),
+                ..
+            } => Some(damage),
+            _ => None,
+        }
+    }
 }
 
 /// Why a channel was not removed, or not wholly.

@@ -37,7 +37,7 @@ impl Known {
         if let Some(from) = position_from_index(channel, folder, index, segments, vouched) {
             return Self { from, vouched };
         }
-        let _ = index.forget(channel);
+        // What is wrong in it is written over as the files are read. Until then it says which blocks were durable.
         beginning(vouched)
     }
 }

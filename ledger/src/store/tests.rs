@@ -237,9 +237,56 @@ fn damage_of_the_last_block_is_noticed_when_the_index_vouches_for_it() {
     let (file, offset) = place_of(&store, 4);
     drop(store);
     disk.flip_bit(&file, offset + 40, 0).unwrap();
-    let error = try_open(&disk, &index).unwrap_err();
     let expected = format!("block 4 is damaged in {} at byte {offset}: ", file.display());
-    assert!(error.to_string().starts_with(&expected), "{error}");
+    for start in 0..3 {
+        let error = try_open(&disk, &index).unwrap_err();
+        assert!(error.to_string().starts_with(&expected), "start {start}: {error}");
+    }
+}
+
+#[test]
+fn durable_blocks_that_are_cut_off_are_damage_at_every_start() {
+    let disk = SimDisk::new(1);
+    let index = Arc::new(MemoryIndex::default());
+    let mut store = try_open(&disk, &index).unwrap();
+    append_all(&mut store, &chain(5));
+    store.sync().unwrap();
+    let (file, offset) = place_of(&store, 3);
+    drop(store);
+    let name = file.file_name().unwrap().to_string_lossy().into_owned();
+    let cut = disk.root().folder("one").unwrap().open(&name).unwrap();
+    cut.truncate(offset + 20).unwrap();
+    for start in 0..3 {
+        match try_open(&disk, &index) {
+            Err(StoreError::Damaged(damage)) => assert_eq!(damage.block, BlockNumber(3), "start {start}"),
+            other => panic!("start {start}: {other:?}"),
+        }
+    }
+}
+
+#[test]
+fn the_blocks_before_a_damage_can_be_read_with_and_without_the_index() {
+    for knows in [true, false] {
+        for damaged in [0, 4, 19] {
+            let disk = SimDisk::new(1);
+            let index = Arc::new(MemoryIndex::default());
+            let mut store = try_open(&disk, &index).unwrap();
+            append_all(&mut store, &chain(20));
+            store.sync().unwrap();
+            let (file, offset) = place_of(&store, damaged);
+            drop(store);
+            if !knows {
+                index.forget(&channel()).unwrap();
+            }
+            disk.flip_bit(&file, offset + 40, 0).unwrap();
+            let folder = disk.root().folder("one").unwrap();
+            let shared = read_before(&channel(), folder, index, BlockNumber(damaged), 300).unwrap();
+            let reader = BlockReader::new(shared);
+            assert_eq!(reader.height(), Height(damaged));
+            let read: Result<Vec<_>, _> = reader.iter(BlockNumber(0)).collect();
+            assert_eq!(read.unwrap(), chain(damaged), "index: {knows}");
+        }
+    }
 }
 
 #[test]
