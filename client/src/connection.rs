@@ -183,6 +183,11 @@ impl Target {
             .map_err(|error| http(&error))
     }
 
+    /// Dials and returns the bytes in both directions, for whoever speaks HTTP/2 on them himself.
+    pub async fn open(&self) -> Result<impl AsyncRead + AsyncWrite + Send + Unpin + use<>, ConnectError> {
+        self.dial_in_time().await.map(TokioIo::into_inner)
+    }
+
     async fn dial_in_time(&self) -> Result<TokioIo<Box<dyn Transport>>, ConnectError> {
         match tokio::time::timeout(CONNECT_TIMEOUT, self.dial()).await {
             Ok(dialled) => dialled.map(TokioIo::new),

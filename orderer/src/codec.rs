@@ -6,11 +6,19 @@
 //!
 //! What is hashed or signed is always the bytes that came over the wire, so the handlers are given exactly
 //! those: a message that lies within one DATA frame is a slice of it. The size limit is checked from the
-//! five-byte prefix, before anything is buffered.
+//! five-byte prefix, before anything is buffered, and a large message must find room first.
+//!
+//! | module | holds |
+//! |---|---|
+//! | `messages` | [`MessageStream`]: a request body as messages |
+//! | `deframe` | [`Deframer`]: chunks of bytes as messages, no IO |
+//! | [`budget`] | [`ReceiveBudget`]: room for large messages, one for the process |
 //!
 //! Compression is never offered, so a compressed message is an error of the client.
 
+pub mod budget;
 mod deframe;
+mod messages;
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -22,92 +30,9 @@ use hyper::body::{Body, Frame};
 use tokio::sync::mpsc;
 use tonic::Status;
 
-pub use deframe::{Deframer, FrameError, PREFIX_BYTES};
-
-/// The messages of one request body.
-#[derive(Debug)]
-pub struct MessageStream<B> {
-    body: B,
-    deframer: Deframer,
-    ended: bool,
-}
-
-impl<B> MessageStream<B>
-where
-    B: Body<Data = Bytes> + Unpin,
-    B::Error: std::fmt::Display,
-{
-    /// Reads messages of at most `bytes_max` bytes out of `body`.
-    pub fn new(body: B, bytes_max: usize) -> Self {
-        Self {
-            body,
-            deframer: Deframer::new(bytes_max),
-            ended: false,
-        }
-    }
-
-    /// The next message; none at the client's half-close.
-    pub async fn next(&mut self) -> Result<Option<Bytes>, Status> {
-        let mut batch = Vec::with_capacity(1);
-        self.next_batch(&mut batch, 1, usize::MAX).await?;
-        Ok(batch.pop())
-    }
-
-    /// Waits for one message, then adds to `batch` all that are there already, until it holds `count_max`
-    /// messages or `bytes_max` bytes (the last one may reach past that). Nothing is added at the client's half-close.
-    ///
-    /// # Errors
-    /// What is wrong with the stream; messages before the fault were handed out by earlier calls or stand in `batch`.
-    pub async fn next_batch(
-        &mut self,
-        batch: &mut Vec<Bytes>,
-        count_max: usize,
-        bytes_max: usize,
-    ) -> Result<(), Status> {
-        let mut taken = 0;
-        std::future::poll_fn(|cx| self.poll_batch(cx, batch, count_max, bytes_max, &mut taken)).await
-    }
-
-    fn poll_batch(
-        &mut self,
-        cx: &mut Context<'_>,
-        batch: &mut Vec<Bytes>,
-        count_max: usize,
-        bytes_max: usize,
-        taken: &mut usize,
-    ) -> Poll<Result<(), Status>> {
-        loop {
-            while let Some(message) = self.deframer.pull()? {
-                *taken += message.len();
-                batch.push(message);
-                if batch.len() >= count_max || *taken >= bytes_max {
-                    return Poll::Ready(Ok(()));
-                }
-            }
-            if self.ended {
-                self.deframer.finish()?;
-                return Poll::Ready(Ok(()));
-            }
-            match Pin::new(&mut self.body).poll_frame(cx) {
-                Poll::Ready(Some(Ok(frame))) => self.push(frame),
-                Poll::Ready(Some(Err(error))) => return Poll::Ready(Err(broken(&error))),
-                Poll::Ready(None) => self.ended = true,
-                Poll::Pending if batch.is_empty() => return Poll::Pending,
-                Poll::Pending => return Poll::Ready(Ok(())),
-            }
-        }
-    }
-
-    fn push(&mut self, frame: Frame<Bytes>) {
-        if let Ok(chunk) = frame.into_data() {
-            self.deframer.push(chunk);
-        }
-    }
-}
-
-fn broken(error: &impl std::fmt::Display) -> Status {
-    Status::cancelled(format!("request stream broke: {error}"))
-}
+pub use budget::ReceiveBudget;
+pub use deframe::{Deframer, FrameError, PREFIX_BYTES, Pulled};
+pub use messages::MessageStream;
 
 enum Reply {
     Data(Bytes),
@@ -240,7 +165,11 @@ pub(crate) async fn collect(response: Response<ReplyBody>) -> (Vec<Bytes>, tonic
             Err(frame) => trailing.extend(frame.into_trailers().unwrap_or_default()),
         }
     }
-    let messages = std::iter::from_fn(|| deframer.pull().unwrap()).collect();
+    let messages = std::iter::from_fn(|| match deframer.pull().unwrap() {
+        Pulled::Message(message) => Some(message),
+        Pulled::Large(_) | Pulled::Incomplete => None,
+    })
+    .collect();
     let status = Status::from_header_map(&trailing).expect("a status");
     (messages, status.code())
 }
@@ -248,29 +177,7 @@ pub(crate) async fn collect(response: Response<ReplyBody>) -> (Vec<Bytes>, tonic
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http_body_util::{BodyExt as _, StreamBody};
-
-    fn body_of(chunks: Vec<Bytes>) -> impl Body<Data = Bytes, Error = Infallible> + Unpin {
-        StreamBody::new(futures::stream::iter(
-            chunks.into_iter().map(|chunk| Ok(Frame::data(chunk))),
-        ))
-    }
-
-    #[tokio::test]
-    async fn a_batch_is_what_is_ready_up_to_its_limits() {
-        let chunks = vec![
-            [framed(b"a"), framed(b"b"), framed(b"c")].concat().into(),
-            framed(b"d"),
-        ];
-        let mut stream = MessageStream::new(body_of(chunks), 10);
-        let mut sizes = Vec::new();
-        for (count_max, bytes_max) in [(2, 100), (100, 1), (100, 100), (100, 100)] {
-            let mut batch = Vec::new();
-            stream.next_batch(&mut batch, count_max, bytes_max).await.unwrap();
-            sizes.push(batch.len());
-        }
-        assert_eq!(sizes, [2, 1, 1, 0]);
-    }
+    use http_body_util::BodyExt as _;
 
     #[tokio::test]
     async fn replies_and_status_reach_the_body_in_order() {

@@ -35,7 +35,7 @@ use protos::ChannelId;
 use protos::wire::common::Status as WireStatus;
 use tokio::sync::watch;
 
-use crate::codec::{self, MessageStream, ReplyBody};
+use crate::codec::{self, MessageStream, ReceiveBudget, ReplyBody};
 use crate::config::Acknowledge;
 use crate::verify_pool::VerifyPool;
 
@@ -49,6 +49,9 @@ pub trait Intake: Send + Sync {
 
     /// Ready while envelopes may be handed to the chains; waits while the disk is full.
     fn ready(&self) -> BoxFuture<'_, ()>;
+
+    /// Ready once the disk has been full for longer than a client should wait.
+    fn paused(&self) -> BoxFuture<'_, ()>;
 }
 
 /// An envelope that passed all checks, and where it goes.
@@ -84,6 +87,8 @@ pub struct Broadcast {
     pub acknowledge: Acknowledge,
     /// Longest message taken, in bytes.
     pub recv_bytes_max: usize,
+    /// Room for large messages.
+    pub budget: ReceiveBudget,
     /// True once the node stops: idle streams end then.
     pub stopping: watch::Receiver<bool>,
 }
@@ -107,7 +112,7 @@ impl Broadcast {
             client,
             stopping: self.stopping.clone(),
         };
-        let messages = MessageStream::new(request.into_body(), self.recv_bytes_max);
+        let messages = MessageStream::new(request.into_body(), self.recv_bytes_max, self.budget.clone());
         tokio::spawn(stream.run(messages, sink));
         response
     }

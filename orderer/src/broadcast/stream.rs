@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use consensus::{Chain, Submission, TicketError, Tickets};
+use consensus::{Chain, EnqueueError, Submission, TicketError, Tickets};
 use futures::{FutureExt as _, StreamExt as _};
 use hyper::body::Body;
 use protos::ChannelId;
@@ -14,6 +14,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tonic::Status;
 
 use super::{Accepted, Intake, LOGGER, Refusal, reply};
+use crate::codec::budget::LARGE_BYTES_MIN;
 use crate::codec::{ClientGone, MessageStream, ReplySink};
 use crate::config::Acknowledge;
 use crate::shutdown;
@@ -27,13 +28,15 @@ const BATCH_COUNT_MAX: usize = reply::SUCCESSES_MAX;
 const BATCH_BYTES_MAX: usize = 1 << 20;
 /// Batches that are being checked.
 const BATCHES_MAX: usize = 8;
-/// Batches that are ordered and not answered. [`ROOM`] is the real bound; this one must not get in the way of a
-/// `committed` stream that brings its messages one by one.
-const ANSWERS_MAX: usize = 1024;
-/// Room a stream has for messages that are not answered yet, in units of [`ROOM_UNIT_BYTES`].
+/// Room a stream has for messages that are not answered yet, in units of [`ROOM_UNIT_BYTES`]. It also bounds the
+/// answers that wait for a client which does not read them.
 const ROOM: usize = 16 * 1024;
 /// A message takes one unit, and one more for each full unit of its length.
 const ROOM_UNIT_BYTES: usize = 1024;
+/// The most that one batch takes. A large message takes no more: the budget of the process bounds those.
+const BATCH_ROOM: u32 = 128 + (1 << 10) + (256 << 10 >> 10);
+const _: () =
+    assert!(BATCH_ROOM as usize == BATCH_COUNT_MAX + (BATCH_BYTES_MAX + LARGE_BYTES_MIN) / ROOM_UNIT_BYTES);
 
 /// What one stream works with.
 pub(super) struct Stream {
@@ -68,6 +71,15 @@ enum Answer {
     End(Status),
 }
 
+/// Why envelopes that passed their checks are not with their chain. The text is what the client reads.
+#[derive(Debug, thiserror::Error)]
+enum NotTaken {
+    #[error(transparent)]
+    Chain(EnqueueError),
+    #[error("intake is paused: the disk of this node is full")]
+    DiskFull,
+}
+
 /// A run of verdicts that is handed on as one.
 enum Run {
     Accepted {
@@ -86,7 +98,9 @@ impl Stream {
         B::Error: std::fmt::Display,
     {
         let (read_sender, read) = mpsc::channel(BATCHES_MAX);
-        let (answer_sender, answers) = mpsc::channel(ANSWERS_MAX);
+        // Bounded by `ROOM`. A bound of its own would let a client that reads no answers keep what it sent from being
+        // ordered, and with it the memory.
+        let (answer_sender, answers) = mpsc::unbounded_channel();
         let work = async {
             tokio::join!(self.read(messages, read_sender), self.order(read, answer_sender));
         };
@@ -111,6 +125,10 @@ impl Stream {
         let room = Arc::new(Semaphore::new(ROOM));
         let mut stopping = self.stopping.clone();
         loop {
+            // Taken before anything is read: who waits for it must not hold messages meanwhile.
+            let Ok(room) = Arc::clone(&room).acquire_many_owned(BATCH_ROOM).await else {
+                return; // it is never closed
+            };
             let mut batch = Vec::with_capacity(BATCH_COUNT_MAX);
             let read = tokio::select! {
                 biased;
@@ -118,7 +136,7 @@ impl Stream {
                 () = shutdown::begun(&mut stopping) => Err(Status::unavailable("the node is stopping")),
             };
             let half_closed = batch.is_empty() && read.is_ok();
-            if !batch.is_empty() && !self.check(batch, &room, &next).await {
+            if !batch.is_empty() && !self.check(batch, room, &next).await {
                 return;
             }
             let end = match read {
@@ -133,10 +151,13 @@ impl Stream {
     }
 
     /// Puts a batch onto the pool; false when the stream is over.
-    async fn check(&self, batch: Vec<Bytes>, room: &Arc<Semaphore>, next: &mpsc::Sender<Read>) -> bool {
-        let Ok(room) = Arc::clone(room).acquire_many_owned(room_for(&batch)).await else {
-            return false;
-        };
+    async fn check(
+        &self,
+        batch: Vec<Bytes>,
+        mut room: OwnedSemaphorePermit,
+        next: &mpsc::Sender<Read>,
+    ) -> bool {
+        drop(room.split(room.num_permits().saturating_sub(room_for(&batch))));
         let intake = Arc::clone(&self.intake);
         let verdicts = self
             .pool
@@ -146,7 +167,7 @@ impl Stream {
         next.send(Read::Batch { verdicts, room }).await.is_ok()
     }
 
-    async fn order(&self, mut read: mpsc::Receiver<Read>, next: mpsc::Sender<Answer>) {
+    async fn order(&self, mut read: mpsc::Receiver<Read>, next: mpsc::UnboundedSender<Answer>) {
         while let Some(read) = read.recv().await {
             let last = match read {
                 Read::Batch { verdicts, room } => match verdicts.result().await {
@@ -160,7 +181,7 @@ impl Stream {
             };
             if let Some(last) = last {
                 // Fails when the client has gone.
-                let _ = next.send(last).await;
+                let _ = next.send(last);
                 return;
             }
         }
@@ -171,9 +192,8 @@ impl Stream {
         &self,
         verdicts: Vec<Result<Accepted, Refusal>>,
         room: &Arc<OwnedSemaphorePermit>,
-        next: &mpsc::Sender<Answer>,
+        next: &mpsc::UnboundedSender<Answer>,
     ) -> Option<Answer> {
-        self.intake.ready().await;
         for run in runs(verdicts) {
             let (channel, chain, submissions) = match run {
                 Run::Accepted {
@@ -184,7 +204,7 @@ impl Stream {
                 Run::Refused(refusal) => return Some(Answer::Refused(refusal)),
             };
             let count = submissions.len();
-            let tickets = match chain.enqueue_all(submissions).await {
+            let tickets = match self.enqueue(&*chain, submissions).await {
                 Ok(tickets) => tickets,
                 Err(error) => return Some(Answer::Refused(unavailable(&channel, &error))),
             };
@@ -194,16 +214,29 @@ impl Stream {
                 tickets,
                 room: Arc::clone(room),
             };
-            if next.send(taken).await.is_err() {
+            if next.send(taken).is_err() {
                 return Some(Answer::End(Status::cancelled("client has gone")));
             }
         }
         None
     }
 
+    /// Hands envelopes to their chain; waits while it is full, or the disk, but not for long.
+    async fn enqueue(&self, chain: &dyn Chain, submissions: Vec<Submission>) -> Result<Tickets, NotTaken> {
+        let taken = async {
+            self.intake.ready().await;
+            chain.enqueue_all(submissions).await
+        };
+        tokio::select! {
+            biased;
+            taken = taken => taken.map_err(NotTaken::Chain),
+            () = self.intake.paused() => Err(NotTaken::DiskFull),
+        }
+    }
+
     async fn answer(
         &self,
-        mut answers: mpsc::Receiver<Answer>,
+        mut answers: mpsc::UnboundedReceiver<Answer>,
         sink: &ReplySink,
     ) -> Result<Status, ClientGone> {
         while let Some(answer) = answers.recv().await {
@@ -276,13 +309,11 @@ async fn acknowledge_committed(
     Ok(None)
 }
 
-fn room_for(batch: &[Bytes]) -> u32 {
-    let units: usize = batch
+fn room_for(batch: &[Bytes]) -> usize {
+    batch
         .iter()
         .map(|message| 1 + message.len() / ROOM_UNIT_BYTES)
-        .sum();
-    // A message larger than the whole room takes all of it.
-    u32::try_from(units.min(ROOM)).unwrap_or(u32::MAX)
+        .sum()
 }
 
 /// The refusal of an envelope that passed its checks, and was not taken or was lost.

@@ -80,6 +80,9 @@ impl Intake for Checks {
     fn ready(&self) -> BoxFuture<'_, ()> {
         Box::pin(async {})
     }
+    fn paused(&self) -> BoxFuture<'_, ()> {
+        Box::pin(futures::future::pending())
+    }
 }
 
 impl Checks {
@@ -120,6 +123,7 @@ impl Client {
             pool: VerifyPool::start(2).unwrap(),
             acknowledge,
             recv_bytes_max: 100,
+            budget: ReceiveBudget::default(),
             stopping: watch::channel(false).1,
         };
         let (requests, receiver) = mpsc::unbounded_channel();
@@ -278,6 +282,7 @@ fn unknown_acknowledge_metadata_is_an_invalid_argument() {
         pool: VerifyPool::start(1).unwrap(),
         acknowledge: Acknowledge::Accepted,
         recv_bytes_max: 100,
+        budget: ReceiveBudget::default(),
         stopping: watch::channel(false).1,
     };
     let mut request = Request::new(http_body_util::Empty::<Bytes>::new());

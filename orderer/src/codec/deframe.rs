@@ -5,6 +5,8 @@ use std::collections::VecDeque;
 use bytes::{BufMut, Bytes, BytesMut};
 use tonic::Status;
 
+use super::budget::LARGE_BYTES_MIN;
+
 /// Bytes of the prefix of each message: one flag, and the length as u32, big-endian.
 pub const PREFIX_BYTES: usize = 5;
 
@@ -38,7 +40,20 @@ impl From<FrameError> for Status {
     }
 }
 
+/// What there is of the next message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Pulled {
+    /// All of it.
+    Message(Bytes),
+    /// The prefix of one above [`LARGE_BYTES_MIN`], this long: go on with [`Deframer::pull_large`].
+    Large(usize),
+    /// Not enough yet.
+    Incomplete,
+}
+
 /// Cuts a row of byte chunks into messages. No IO.
+///
+/// Holds at most [`LARGE_BYTES_MIN`] bytes and what was pushed last.
 #[derive(Debug)]
 pub struct Deframer {
     bytes_max: usize,
@@ -67,19 +82,35 @@ impl Deframer {
         }
     }
 
-    /// The next whole message, or none before more bytes came.
-    pub fn pull(&mut self) -> Result<Option<Bytes>, FrameError> {
+    /// The next message.
+    pub fn pull(&mut self) -> Result<Pulled, FrameError> {
         let bytes = match self.announced {
             Some(bytes) => bytes,
-            None if self.buffered < PREFIX_BYTES => return Ok(None),
+            None if self.buffered < PREFIX_BYTES => return Ok(Pulled::Incomplete),
             None => self.read_prefix()?,
         };
         self.announced = Some(bytes);
+        if bytes > LARGE_BYTES_MIN {
+            return Ok(Pulled::Large(bytes));
+        }
         if self.buffered < bytes {
-            return Ok(None);
+            return Ok(Pulled::Incomplete);
         }
         self.announced = None;
-        Ok(Some(self.take(bytes)))
+        Ok(Pulled::Message(self.take(bytes)))
+    }
+
+    /// Moves what there is of a large message to the end of `message`, which had the rest; true when it is whole.
+    pub fn pull_large(&mut self, message: &mut Vec<u8>) -> bool {
+        let bytes = self.announced.unwrap_or_default();
+        let there = self.buffered.min(bytes.saturating_sub(message.len()));
+        self.buffered -= there;
+        self.copy(there, |chunk| message.extend_from_slice(chunk));
+        let whole = message.len() >= bytes;
+        if whole {
+            self.announced = None;
+        }
+        whole
     }
 
     /// Checks that the body did not end within a message.
@@ -118,18 +149,24 @@ impl Deframer {
 
     fn join(&mut self, bytes: usize) -> Bytes {
         let mut joined = BytesMut::with_capacity(bytes);
-        while joined.len() < bytes {
+        self.copy(bytes, |chunk| joined.put_slice(chunk));
+        joined.freeze()
+    }
+
+    /// Copies the first `bytes` bytes of the chunks out, chunk by chunk.
+    fn copy(&mut self, bytes: usize, mut out: impl FnMut(&[u8])) {
+        let mut missing = bytes;
+        while missing > 0 {
             let Some(mut chunk) = self.chunks.pop_front() else {
                 break;
             };
-            let missing = bytes - joined.len();
             if chunk.len() > missing {
                 let rest = chunk.split_off(missing);
                 self.chunks.push_front(rest);
             }
-            joined.put_slice(&chunk);
+            missing -= chunk.len();
+            out(&chunk);
         }
-        joined.freeze()
     }
 }
 
@@ -143,7 +180,9 @@ mod tests {
         let chunk = framed(b"hello");
         let mut deframer = Deframer::new(10);
         deframer.push(chunk.clone());
-        let message = deframer.pull().unwrap().unwrap();
+        let Ok(Pulled::Message(message)) = deframer.pull() else {
+            panic!("the message is whole");
+        };
         assert_eq!(message.as_ptr(), chunk[PREFIX_BYTES..].as_ptr());
         assert_eq!(deframer.finish(), Ok(()));
     }
@@ -156,7 +195,7 @@ mod tests {
             let mut found = Vec::new();
             for chunk in all.chunks(step) {
                 deframer.push(Bytes::copy_from_slice(chunk));
-                while let Some(message) = deframer.pull().unwrap() {
+                while let Pulled::Message(message) = deframer.pull().unwrap() {
                     found.push(message);
                 }
             }
@@ -188,7 +227,7 @@ mod tests {
         for cut in 1..8 {
             let mut deframer = Deframer::new(9);
             deframer.push(framed(b"abc").slice(..cut));
-            assert_eq!(deframer.pull(), Ok(None));
+            assert_eq!(deframer.pull(), Ok(Pulled::Incomplete));
             assert_eq!(deframer.finish(), Err(FrameError::Truncated), "cut at {cut}");
         }
     }

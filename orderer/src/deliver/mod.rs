@@ -36,7 +36,8 @@ use sha2::{Digest, Sha256};
 use tokio::sync::watch;
 use tonic::Status;
 
-use crate::codec::{self, ClientGone, MessageStream, ReplyBody, ReplySink};
+use crate::codec::budget::LARGE_BYTES_MIN;
+use crate::codec::{self, ClientGone, MessageStream, ReceiveBudget, ReplyBody, ReplySink};
 use crate::shutdown;
 use request::SeekRequest;
 use source::Channels;
@@ -58,8 +59,10 @@ pub struct Deliver {
     pub no_expiration_checks: bool,
     /// Whether requests must carry the hash of the client's TLS certificate: on listeners with mutual TLS.
     pub binds_to_tls: bool,
-    /// Longest request taken, in bytes.
+    /// Longest request taken, in bytes; a large one is taken by no listener ([`LARGE_BYTES_MIN`]).
     pub recv_bytes_max: usize,
+    /// Room for large messages; requests need none.
+    pub budget: ReceiveBudget,
     /// True once the node stops: streams that have sent what there is end then.
     pub stopping: watch::Receiver<bool>,
 }
@@ -91,7 +94,8 @@ impl Deliver {
         B::Error: std::fmt::Display + Send,
     {
         let (sink, response) = codec::reply_channel(REPLIES_MAX);
-        let messages = MessageStream::new(request.into_body(), self.recv_bytes_max);
+        let bytes_max = self.recv_bytes_max.min(LARGE_BYTES_MIN);
+        let messages = MessageStream::new(request.into_body(), bytes_max, self.budget.clone());
         tokio::spawn(self.clone().run(messages, sink, client));
         response
     }
@@ -123,6 +127,8 @@ impl Deliver {
                 Ok(None) => return Ok(Status::ok("")),
                 Err(status) => return Ok(status),
             };
+            // A copy: a stream that follows for days must not keep the frame in which its request came.
+            let received = Bytes::copy_from_slice(&received);
             let status = self.answer(received, sink, client).await?;
             sink.send_framed(message::status(status)).await?;
             if status != WireStatus::Success {

@@ -43,6 +43,7 @@ impl World {
             time_window: Duration::from_mins(15),
             no_expiration_checks: false,
             binds_to_tls: false,
+            budget: ReceiveBudget::default(),
             recv_bytes_max: 100_000,
             stopping: stopping.subscribe(),
         };
@@ -305,11 +306,11 @@ async fn an_old_request_is_refused() {
 async fn a_client_that_goes_away_ends_its_waiting_stream() {
     let world = World::with_blocks(0).await;
     let readers = world.manager.get("ch").unwrap();
-    let support = Arc::downgrade(readers.support().unwrap());
-    let before = support.strong_count();
+    let view = Arc::downgrade(readers.view().unwrap());
+    let before = view.strong_count();
     let call = world.call();
     call.send(&range(at(1), at(1)));
-    testing::until(|| support.strong_count() > before).await;
+    testing::until(|| view.strong_count() > before).await;
     drop(call);
-    testing::until(|| support.strong_count() == before).await;
+    testing::until(|| view.strong_count() == before).await;
 }

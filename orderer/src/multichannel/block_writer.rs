@@ -225,8 +225,8 @@ impl Writing {
                 return Err(failed(self.store.next_number(), &error));
             }
             if waiting.is_none() {
-                tracing::error!(target: LOGGER, "channel {}: intake pauses until there is room: {error}", self.channel);
                 waiting = Some(self.space.wait());
+                tracing::error!(target: LOGGER, "channel {}: intake pauses until there is room: {error}", self.channel);
             }
             std::thread::sleep(RETRY_PAUSE);
         }

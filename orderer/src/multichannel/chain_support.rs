@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use arc_swap::ArcSwap;
 use configtx::identity::SigningIdentity;
 use consensus::{
     BatchConfig, ConsenterMetadata, ConsenterSupport, Members, Revalidate, RevalidateError, WriteError,
@@ -19,6 +18,7 @@ use tokio::sync::watch;
 
 use super::block_writer::{BlockWriter, Writing};
 use super::disk_space::DiskSpace;
+use super::view::View;
 use crate::processor::{self, ProcessError, Proposer, Rules, Verdict, config_update};
 
 /// One channel's config in force, processor, block writer and ledger.
@@ -27,9 +27,7 @@ pub struct ChainSupport {
     channel: ChannelId,
     /// In whose name configs are made.
     identity: Arc<SigningIdentity>,
-    rules: Arc<ArcSwap<Rules>>,
-    reader: BlockReader,
-    heights: watch::Receiver<Height>,
+    view: Arc<View>,
     writer: BlockWriter,
     /// The last block taken for writing, durable or not.
     tip: Mutex<Tip>,
@@ -96,64 +94,49 @@ impl ChainSupport {
         store: BlockStore,
         node: &NodeParts,
     ) -> Result<(Arc<Self>, ConsenterMetadata), SupportError> {
-        let reader = store.reader();
-        let last = reader.tip()?.ok_or(SupportError::Empty)?;
-        let decoded = last
-            .decode()
-            .map_err(|_| SupportError::NoConfigBlock(last.number()))?;
-        let last_config = block::last_config(&decoded)?;
-        let bundle = read_config(&reader, last_config)?;
-        if *bundle.channel_id() != channel {
-            let found = bundle.channel_id().clone();
-            return Err(SupportError::OtherChannel { found });
-        }
-        let rules = Rules::new(Arc::new(bundle), node.no_expiration_checks)?;
-        let rules = Arc::new(ArcSwap::from_pointee(rules));
-        let heights = watch_heights(&reader);
+        let (view, newest) = View::open(&channel, store.reader(), node)?;
         let writer = BlockWriter::start(Writing {
             channel: channel.clone(),
             store,
             identity: Arc::clone(&node.identity),
-            last_config,
-            rules: Arc::clone(&rules),
-            newest: rules.load_full(),
+            last_config: newest.last_config,
+            rules: Arc::clone(view.rules_in_force()),
+            newest: view.rules(),
             no_expiration_checks: node.no_expiration_checks,
             space: node.space.clone(),
             configs: node.configs.clone(),
             alive: Arc::clone(&node.writers),
         })?;
-        let metadata = block::orderer_metadata(&decoded)?
+        let metadata = block::orderer_metadata(&newest.block)?
             .unwrap_or_default()
             .consenter_metadata;
         let tip = Mutex::new(Tip {
-            height: last.height(),
-            hash: *last.hash(),
+            height: newest.sealed.height(),
+            hash: *newest.sealed.hash(),
         });
         let support = Self {
             channel,
             identity: Arc::clone(&node.identity),
-            rules,
-            reader,
-            heights,
+            view: Arc::new(view),
             writer,
             tip,
         };
         Ok((Arc::new(support), ConsenterMetadata(metadata)))
     }
 
+    /// What of it is only read.
+    pub fn view(&self) -> &Arc<View> {
+        &self.view
+    }
+
     /// The checks in force.
     pub fn rules(&self) -> Arc<Rules> {
-        self.rules.load_full()
+        self.view.rules()
     }
 
     /// Reads its blocks.
     pub fn reader(&self) -> &BlockReader {
-        &self.reader
-    }
-
-    /// The durable height, as it grows.
-    pub fn heights(&self) -> watch::Receiver<Height> {
-        self.heights.clone()
+        self.view.reader()
     }
 
     /// Computes a CONFIG envelope anew, against the config in force, from the update that it was made from.
@@ -208,26 +191,9 @@ impl ChainSupport {
     }
 }
 
-fn read_config(reader: &BlockReader, number: BlockNumber) -> Result<configtx::Bundle, SupportError> {
-    let found = reader.get(number)?.ok_or(SupportError::NoConfigBlock(number))?;
-    let found = found.decode().map_err(|_| SupportError::NoConfigBlock(number))?;
-    Ok(configtx::Bundle::from_block(&found)?)
-}
-
-fn watch_heights(reader: &BlockReader) -> watch::Receiver<Height> {
-    let (sender, heights) = watch::channel(reader.height());
-    let latest = sender.clone();
-    reader.on_height(Box::new(move |height| {
-        sender.send_replace(height);
-    }));
-    // Registered first, so that no height is missed in between.
-    latest.send_replace(reader.height());
-    heights
-}
-
 impl Revalidate for ChainSupport {
     fn config_seq(&self) -> ConfigSeq {
-        self.rules.load().bundle().sequence()
+        self.rules().bundle().sequence()
     }
 
     fn revalidate_normal(&self, envelope: &Envelope) -> Result<(), RevalidateError> {
@@ -256,7 +222,7 @@ impl ConsenterSupport for ChainSupport {
     }
 
     fn batch_config(&self) -> BatchConfig {
-        self.rules.load().batch()
+        self.rules().batch()
     }
 
     fn create_next_block(&self, batch: Vec<Envelope>) -> Block {

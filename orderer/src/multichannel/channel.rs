@@ -3,18 +3,20 @@
 use std::sync::Arc;
 
 use consensus::{Chain, Consenter, ConsenterMetadata, consenters};
-use ledger::BlockStore;
+use ledger::{BlockReader, BlockStore};
 use protos::{ChannelId, Height};
 
 use super::LOGGER;
 use super::chain_support::{ChainSupport, NodeParts};
 use super::health::{Health, HealthCell};
+use super::view::View;
 use crate::processor::{ProcessError, Rules};
 
 /// One channel. What can be had of a quarantined one depends on how far it could be opened.
 pub struct Channel {
     id: ChannelId,
     health: Arc<HealthCell>,
+    view: Option<Arc<View>>,
     support: Option<Arc<ChainSupport>>,
     chain: Option<Arc<dyn Chain>>,
 }
@@ -37,6 +39,7 @@ impl Channel {
         let mut channel = Self {
             id,
             health: Arc::new(health),
+            view: Some(Arc::clone(support.view())),
             support: Some(Arc::clone(&support)),
             chain: None,
         };
@@ -54,9 +57,28 @@ impl Channel {
         Self {
             id,
             health: Arc::new(health),
+            view: None,
             support: None,
             chain: None,
         }
+    }
+
+    /// A channel whose ledger is damaged, of which `reader` has the blocks before the damage.
+    pub fn damaged(
+        id: ChannelId,
+        reader: BlockReader,
+        node: &NodeParts,
+        reason: &(impl ToString + ?Sized),
+    ) -> Self {
+        let view = View::open(&id, reader, node);
+        let mut channel = Self::quarantined(id, reason);
+        match view {
+            Ok((view, _)) => channel.view = Some(Arc::new(view)),
+            Err(error) => {
+                tracing::warn!(target: LOGGER, "channel {}: nothing of it can be read: {error}", channel.id);
+            }
+        }
+        channel
     }
 
     fn run(&mut self, chain: Arc<dyn Chain>) {
@@ -83,6 +105,11 @@ impl Channel {
     }
 
     /// Config, reader and heights, where the channel could be opened so far.
+    pub fn view(&self) -> Option<&Arc<View>> {
+        self.view.as_ref()
+    }
+
+    /// What it lends to its chain, where the channel could be opened so far.
     pub fn support(&self) -> Option<&Arc<ChainSupport>> {
         self.support.as_ref()
     }
@@ -94,9 +121,9 @@ impl Channel {
 
     /// How many blocks are durable; 0 where that cannot be said.
     pub fn height(&self) -> Height {
-        self.support
+        self.view
             .as_ref()
-            .map_or(Height::EMPTY, |support| support.reader().height())
+            .map_or(Height::EMPTY, |view| view.reader().height())
     }
 
     /// What orders on this channel, with the rules in force; or why nothing does.

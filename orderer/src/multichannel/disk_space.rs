@@ -1,5 +1,7 @@
 //! The pause while the disk is full: writers say that they wait for room, and intake waits with them.
 
+use std::time::Duration;
+
 use tokio::sync::watch;
 
 /// One data folder's lack of room, shared by all channels in it. Cheap to clone.
@@ -35,6 +37,19 @@ impl DiskSpace {
             let _ = self.0.subscribe().wait_for(|waiting| *waiting == 0).await;
         }
     }
+
+    /// Ready once a writer has waited for room for `time` without a break.
+    pub async fn full_for(&self, time: Duration) {
+        let mut waiting = self.0.subscribe();
+        loop {
+            // Neither fails: only without a sender would it, and that is `self`.
+            let _ = waiting.wait_for(|waiting| *waiting > 0).await;
+            let room = waiting.wait_for(|waiting| *waiting == 0);
+            if tokio::time::timeout(time, room).await.is_err() {
+                return;
+            }
+        }
+    }
 }
 
 impl Drop for Waiting {
@@ -57,5 +72,18 @@ mod tests {
         drop(second);
         space.available().await;
         assert!(!space.is_full());
+    }
+
+    #[tokio::test]
+    async fn a_disk_that_stays_full_is_told_and_a_short_lack_is_not() {
+        let space = DiskSpace::default();
+        let time = Duration::from_millis(20);
+        let mut told = Box::pin(space.full_for(time));
+        let short = space.wait();
+        assert!(told.as_mut().now_or_never().is_none());
+        drop(short);
+        assert!(tokio::time::timeout(3 * time, told.as_mut()).await.is_err());
+        let _long = space.wait();
+        told.await;
     }
 }

@@ -1,7 +1,7 @@
 //! The Manager as Broadcast sees it: batches of envelopes judged, with their signatures verified together.
 
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use configtx::identity::verify_batch;
@@ -13,6 +13,9 @@ use protos::ChannelId;
 use super::manager::{Channels, Manager};
 use crate::broadcast::{Accepted, Intake, Refusal};
 use crate::processor::{self, Prepared, ProcessError, Proposer, Rules, Verdict};
+
+/// How long a client waits for room on the disk before it is told to come again.
+const PAUSE_TIME_MAX: Duration = Duration::from_secs(2);
 
 /// An envelope that lacks only its signature's verification, and its way.
 struct Candidate {
@@ -43,6 +46,10 @@ impl Intake for Manager {
 
     fn ready(&self) -> BoxFuture<'_, ()> {
         self.node().space.available().boxed()
+    }
+
+    fn paused(&self) -> BoxFuture<'_, ()> {
+        self.node().space.full_for(PAUSE_TIME_MAX).boxed()
     }
 }
 

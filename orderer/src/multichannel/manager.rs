@@ -10,7 +10,7 @@ use arc_swap::ArcSwap;
 use bytes::Bytes;
 use configtx::identity::Msp;
 use futures::future::join_all;
-use ledger::{BlockStore, FactoryError, LedgerFactory, LedgerOptions};
+use ledger::{BlockStore, FactoryError, IndexState, LedgerFactory, LedgerOptions, Recovery, TornTail};
 use prost::Message as _;
 use protos::wire::common::Block;
 use protos::{BlockNumber, ChannelId, Height, SealedBlock};
@@ -124,8 +124,22 @@ impl Manager {
     fn open_ledger(&self, channel: &ChannelId) -> Option<Channel> {
         match self.ledgers.open_channel(channel) {
             Ok(store) if store.height() == Height::EMPTY => None,
-            Ok(store) => Some(Channel::open(channel.clone(), store, &self.node)),
-            Err(error) => Some(Channel::quarantined(channel.clone(), &error)),
+            Ok(store) => {
+                log_recovery(channel, store.recovery());
+                Some(Channel::open(channel.clone(), store, &self.node))
+            }
+            Err(error) => Some(self.open_damaged(channel, &error)),
+        }
+    }
+
+    /// A channel whose ledger does not open; where it is damaged, the blocks before the damage are served.
+    fn open_damaged(&self, channel: &ChannelId, error: &ledger::OpenError) -> Channel {
+        let reader = error
+            .damage()
+            .and_then(|damage| self.ledgers.read_before(channel, damage).ok());
+        match reader {
+            Some(reader) => Channel::damaged(channel.clone(), reader, &self.node, error),
+            None => Channel::quarantined(channel.clone(), error),
         }
     }
 
@@ -144,6 +158,7 @@ impl Manager {
     }
 
     fn log_start(&self) {
+        log_index(self.ledgers.index_state());
         let channels = self.channels.load();
         let running = channels
             .values()
@@ -193,17 +208,19 @@ impl Manager {
 
     fn join_blocking(&self, channel: &ChannelId, join: &Block) -> Result<Arc<Channel>, JoinError> {
         let internal = |error: &dyn std::fmt::Display| JoinError::Internal(error.to_string());
+        // A ledger that somebody put there while the node runs is not ours to remove.
+        let existed = self.ledgers.channels().contains(channel);
         let bytes = Bytes::from(join.encode_to_vec());
         self.joins
             .save(channel, &bytes)
             .map_err(|error| internal(&error))?;
         let store = self
             .join_ledger(channel, join)
-            .inspect_err(|_| self.undo_join(channel))?;
+            .inspect_err(|_| self.undo_join(channel, existed))?;
         let opened = self.open_guarded(channel, store);
         if let Health::Quarantined(reason) = opened.health() {
             drop(opened);
-            self.undo_join(channel);
+            self.undo_join(channel, existed);
             return Err(JoinError::Internal(reason));
         }
         self.joins.remove(channel).map_err(|error| internal(&error))?;
@@ -221,17 +238,28 @@ impl Manager {
             .ledgers
             .open_channel(channel)
             .map_err(|error| internal(&error))?;
+        let genesis = SealedBlock::seal(join).map_err(|error| internal(&error))?;
         if store.next_number() == BlockNumber::GENESIS {
-            let genesis = SealedBlock::seal(join).map_err(|error| internal(&error))?;
             store.append(&genesis).map_err(|error| internal(&error))?;
             store.sync().map_err(|error| internal(&error))?;
+        } else {
+            let first = store.reader().get(BlockNumber::GENESIS);
+            let first = first.map_err(|error| internal(&error))?;
+            if first.is_none_or(|first| first.hash() != genesis.hash()) {
+                let reason = "the channel's ledger begins with another block";
+                return Err(JoinError::Refused(reason.to_owned()));
+            }
         }
         Ok(store)
     }
 
     /// Takes back what a failed join left; what cannot be taken back now is at the next start.
-    fn undo_join(&self, channel: &ChannelId) {
-        let removed = self.ledgers.remove(channel).map_err(|error| error.to_string());
+    fn undo_join(&self, channel: &ChannelId, keeps_ledger: bool) {
+        let removed = if keeps_ledger {
+            Ok(())
+        } else {
+            self.ledgers.remove(channel).map_err(|error| error.to_string())
+        };
         let forgotten = self.joins.remove(channel).map_err(|error| error.to_string());
         if let Err(error) = removed.and(forgotten) {
             tracing::warn!(target: LOGGER, "channel {channel}: cleaning up a failed join: {error}");
@@ -254,7 +282,7 @@ impl Manager {
         let channels = self.channels();
         let rules = channels
             .values()
-            .filter_map(|channel| Some(channel.support()?.rules()));
+            .filter_map(|channel| Some(channel.view()?.rules()));
         rules.flat_map(|rules| tls_authorities_of(&rules)).collect()
     }
 
@@ -272,6 +300,34 @@ impl Manager {
     pub async fn halt(&self) {
         let channels = self.channels();
         join_all(channels.values().map(|channel| channel.halt())).await;
+    }
+}
+
+/// An index that was not in order.
+fn log_index(state: &IndexState) {
+    match state {
+        IndexState::Opened => {}
+        IndexState::Replaced { reason } => {
+            tracing::warn!(target: LOGGER, "the block index was begun anew from the blocks: {reason}");
+        }
+        IndexState::InMemory { reason } => {
+            tracing::warn!(target: LOGGER, "the block index is in memory only, each start reads all blocks: {reason}");
+        }
+    }
+}
+
+/// What opening a ledger has put in order.
+fn log_recovery(channel: &ChannelId, recovery: &Recovery) {
+    if let Some(TornTail { file, offset, bytes }) = &recovery.torn {
+        let file = file.display();
+        tracing::warn!(
+            target: LOGGER,
+            "channel {channel}: cut off {bytes} bytes of an unfinished write in {file} at byte {offset}"
+        );
+    }
+    if recovery.reindexed > 0 {
+        let count = recovery.reindexed;
+        tracing::info!(target: LOGGER, "channel {channel}: read {count} blocks that the index did not know");
     }
 }
 

@@ -10,6 +10,7 @@
 //! | [`manager`] | [`Manager`]: opens all channels at start, finds, lists and joins them |
 //! | [`join`] | what a join block must be; the join file |
 //! | [`channel`] | [`Channel`]: one channel with its chain and its health |
+//! | [`view`] | [`View`](view::View): the config in force and the blocks, for readers |
 //! | [`chain_support`] | [`ChainSupport`]: what a channel lends to its chain |
 //! | [`block_writer`] | metadata, signature, append and sync, on a thread of its own |
 //! | [`disk_space`] | the pause while the disk is full |
@@ -28,6 +29,7 @@ pub mod join;
 pub mod manager;
 mod reading;
 pub mod registrar;
+pub mod view;
 
 pub use chain_support::ChainSupport;
 pub use channel::Channel;

@@ -9,8 +9,8 @@ use protos::wire::common::Status as WireStatus;
 use protos::{BlockNumber, Height, SealedBlock};
 use tokio::sync::watch;
 
-use super::chain_support::ChainSupport;
 use super::manager::Manager;
+use super::view::View;
 use crate::deliver::source::{Channels, Source};
 use crate::processor::Rules;
 
@@ -23,13 +23,13 @@ impl Channels for Manager {
     fn find(&self, channel: &str) -> Result<Arc<dyn Source>, WireStatus> {
         let channel = self.get(channel).ok_or(WireStatus::NotFound)?;
         // Without a config nobody can be let in.
-        let support = channel.support().ok_or(WireStatus::ServiceUnavailable)?;
+        let view = channel.view().ok_or(WireStatus::ServiceUnavailable)?;
         let errored = match channel.chain() {
             Some(chain) => chain.errored(),
             None => watch::channel(true).1,
         };
         Ok(Arc::new(Readable {
-            support: Arc::clone(support),
+            view: Arc::clone(view),
             errored,
         }))
     }
@@ -37,17 +37,17 @@ impl Channels for Manager {
 
 /// One channel's blocks, with or without a chain that adds to them.
 struct Readable {
-    support: Arc<ChainSupport>,
+    view: Arc<View>,
     errored: watch::Receiver<bool>,
 }
 
 impl Source for Readable {
     fn rules(&self) -> Arc<Rules> {
-        self.support.rules()
+        self.view.rules()
     }
 
     fn heights(&self) -> watch::Receiver<Height> {
-        self.support.heights()
+        self.view.heights()
     }
 
     fn errored(&self) -> watch::Receiver<bool> {
@@ -59,7 +59,7 @@ impl Source for Readable {
         first: BlockNumber,
         end: BlockNumber,
     ) -> BoxFuture<'static, Result<Vec<SealedBlock>, ReadError>> {
-        let reader = self.support.reader().clone();
+        let reader = self.view.reader().clone();
         let reading = tokio::task::spawn_blocking(move || read(&reader, first, end));
         // A panic there ends as no block, which the stream reports.
         async move { reading.await.unwrap_or_else(|_| Ok(Vec::new())) }.boxed()

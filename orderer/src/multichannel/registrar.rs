@@ -62,10 +62,10 @@ fn info(channel: &Channel) -> ChannelInfo {
 
 fn fetch(channel: &Channel, choice: BlockChoice) -> Result<SealedBlock, FetchError> {
     let failed = |error: &dyn std::fmt::Display| FetchError::Failed(error.to_string());
-    let Some(support) = channel.support() else {
+    let Some(view) = channel.view() else {
         return Err(failed(&format!("channel is {}", channel.health())));
     };
-    let reader = support.reader();
+    let reader = view.reader();
     let tip = reader.height().tip().unwrap_or(BlockNumber::GENESIS);
     let number = match choice {
         BlockChoice::Newest => tip,
@@ -80,7 +80,7 @@ fn fetch(channel: &Channel, choice: BlockChoice) -> Result<SealedBlock, FetchErr
 }
 
 fn last_config(channel: &Channel) -> Result<BlockNumber, String> {
-    let reader = channel.support().ok_or("channel cannot be read")?.reader();
+    let reader = channel.view().ok_or("channel cannot be read")?.reader();
     let tip = reader
         .tip()
         .map_err(|error| error.to_string())?

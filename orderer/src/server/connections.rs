@@ -16,10 +16,11 @@ use super::routes::Routes;
 use crate::config::Keepalive;
 use crate::tls::{Connection, Incoming};
 
-/// Bytes a client may send on one stream ahead of what the handler has taken.
-const STREAM_WINDOW_BYTES: u32 = 4 << 20;
-/// And on all streams of a connection.
-const CONNECTION_WINDOW_BYTES: u32 = 16 << 20;
+/// Bytes a client may send on one stream ahead of what the handler has taken. That much memory a stream costs while
+/// its handler waits; at 50 ms of round trip it still lets 20 MiB/s through.
+const STREAM_WINDOW_BYTES: u32 = 1 << 20;
+/// And on all streams of a connection. Streams whose handlers wait must not fill it for the others.
+const CONNECTION_WINDOW_BYTES: u32 = 8 << 20;
 /// Calls under way on one connection.
 const STREAMS_MAX: u32 = 1024;
 /// Largest HTTP/2 frame taken. Messages within one frame are not copied.

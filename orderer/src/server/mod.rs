@@ -3,7 +3,7 @@
 //! ```text
 //! Config -> identity, Manager (all channels) -> gRPC listener -> routes -> Broadcast, Deliver, health
 //!                                            -> admin listener -> channel participation
-//! signal -> shutdown: intake, chains, streams, listeners
+//! signal -> shutdown: health NOT_SERVING, intake, chains, streams, listeners
 //! SIGHUP -> TLS files of all listeners again
 //! ```
 //!
@@ -25,9 +25,12 @@ use rustls::pki_types::CertificateDer;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use tonic_health::ServingStatus;
+use tonic_health::server::HealthReporter;
 
 use crate::admin;
 use crate::broadcast::Broadcast;
+use crate::codec::ReceiveBudget;
 use crate::config::{Config, Listen};
 use crate::deliver::Deliver;
 use crate::local_msp::{self, LocalMspError};
@@ -115,6 +118,8 @@ fn wait_for_writers(writers: &Arc<()>) {
 /// A node that serves.
 pub struct Node {
     manager: Arc<Manager>,
+    /// What the health service says.
+    health: HealthReporter,
     grpc: Listening,
     admin: Listening,
     /// Set once the chains have stopped.
@@ -137,10 +142,17 @@ impl Node {
         let manager = Arc::new(open_manager(config)?);
         let (stopping, stopping_seen) = watch::channel(false);
         let stop = CancellationToken::new();
-        let grpc = start_grpc(config, &manager, stopping_seen, stop.clone()).await?;
+        let health = HealthReporter::new();
+        let front = FrontEnd {
+            health: health.clone(),
+            stopping: stopping_seen,
+            stop: stop.clone(),
+        };
+        let grpc = start_grpc(config, &manager, front).await?;
         let admin = start_admin(config, &manager, stop.clone()).await?;
         Ok(Self {
             manager,
+            health,
             grpc,
             admin,
             stopping,
@@ -180,11 +192,14 @@ impl Node {
     pub async fn stop(self) {
         let Self {
             manager,
+            health,
             grpc,
             admin,
             stopping,
             stop,
         } = self;
+        // Before anything else stops: whoever spreads the load over nodes should look elsewhere from now on.
+        health.set_service_status("", ServingStatus::NotServing).await;
         shutdown::drain(&manager, &stopping, &stop, [grpc.serving, admin.serving]).await;
     }
 }
@@ -201,12 +216,14 @@ fn open_manager(config: &Config) -> Result<Manager, RunError> {
     Ok(Manager::open(&LedgerOptions::at(&config.ledger.location), node)?)
 }
 
-async fn start_grpc(
-    config: &Config,
-    manager: &Arc<Manager>,
+/// What the gRPC listener learns of the node's life, and says about it.
+struct FrontEnd {
+    health: HealthReporter,
     stopping: watch::Receiver<bool>,
     stop: CancellationToken,
-) -> Result<Listening, RunError> {
+}
+
+async fn start_grpc(config: &Config, manager: &Arc<Manager>, front: FrontEnd) -> Result<Listening, RunError> {
     let general = &config.general;
     let listener = "general";
     let acceptor =
@@ -221,12 +238,14 @@ async fn start_grpc(
     }
     let incoming = listen(listener, &general.listen, acceptor.clone()).await?;
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let budget = ReceiveBudget::default();
     let broadcast = Broadcast {
         intake: Arc::clone(manager) as _,
         pool: VerifyPool::start(threads).map_err(RunError::Runtime)?,
         acknowledge: general.acknowledge,
         recv_bytes_max: general.recv_bytes_max,
-        stopping: stopping.clone(),
+        budget: budget.clone(),
+        stopping: front.stopping.clone(),
     };
     let deliver = Deliver {
         channels: Arc::clone(manager) as _,
@@ -234,7 +253,8 @@ async fn start_grpc(
         no_expiration_checks: general.authentication.no_expiration_checks,
         binds_to_tls: general.tls.as_ref().is_some_and(|tls| tls.client_auth_required),
         recv_bytes_max: general.recv_bytes_max,
-        stopping,
+        budget,
+        stopping: front.stopping,
     };
     let http2 = Http2 {
         keepalive: general.keepalive.clone(),
@@ -243,8 +263,8 @@ async fn start_grpc(
     let serving = tokio::spawn(connections::serve(
         incoming,
         http2,
-        Routes::new(broadcast, deliver),
-        stop,
+        Routes::new(broadcast, deliver, front.health),
+        front.stop,
     ));
     Ok(Listening {
         name: listener,

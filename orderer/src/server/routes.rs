@@ -35,9 +35,9 @@ pub struct Routes {
 pub type Reply = Response<Either<ReplyBody, TonicBody>>;
 
 impl Routes {
-    /// Serves these two, and the standard health service, which says SERVING for the node as a whole.
-    pub fn new(broadcast: Broadcast, deliver: Deliver) -> Self {
-        let health = HealthService::from_health_reporter(HealthReporter::new());
+    /// Serves these two, and the standard health service, which says for the node as a whole what `health` is told.
+    pub fn new(broadcast: Broadcast, deliver: Deliver, health: HealthReporter) -> Self {
+        let health = HealthService::from_health_reporter(health);
         Self {
             broadcast,
             deliver,
