@@ -8,6 +8,8 @@
 //! | `tests/edges.rs` | the crate edges of `docs/architecture.md` against `cargo metadata` |
 //! | `tests/bench_cli.rs` | `ordain bench` over a real node: two channels, Ctrl-C, a node that dies |
 //! | `tests/drain.rs` | a node told to end orders what it accepted |
+//! | `tests/faults` | the faults of one node, each while another channel goes on |
+//! | `tests/full_disk.rs` | a disk that is really full; needs root |
 //! | `tests/kill.rs` | a node killed in the middle of load, again and again |
 //! | `tests/quickstart.rs` | the main job from an empty folder, resumed, and with a node that dies |
 //! | `benches/throughput.rs` | a real node under load: envelopes a second, and who used the cores |

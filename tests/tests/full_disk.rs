@@ -1,0 +1,136 @@
+//! A disk that is really full: the node's data lies on a small file system of its own, made in a mount namespace.
+//!
+//! Needs root, so it is a target with `test = false`, named in `.ci/run`. The test runs itself again within
+//! `unshare --mount`; nothing of its mounts is seen outside or left behind.
+
+use std::fs::{self, File};
+use std::io::Write as _;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use bytes::Bytes;
+use client::broadcast::{Acknowledge, BroadcastError, BroadcastOptions, submit_all};
+use protos::wire::common::Status;
+use tests::fixture::bystander::{Bystander, entries, orders};
+use tests::fixture::clients::until;
+use tests::fixture::network::{Network, NetworkSpec};
+
+/// Set in the inner run.
+const INSIDE: &str = "ORDAIN_FULL_DISK_INSIDE";
+const TEST: &str = "a_full_disk_pauses_intake_which_resumes_by_itself_when_there_is_room";
+const PAUSED: &str = "intake pauses until there is room: disk full while writing";
+const PATIENCE: Duration = Duration::from_secs(60);
+
+#[test]
+fn a_full_disk_pauses_intake_which_resumes_by_itself_when_there_is_room() {
+    if std::env::var_os(INSIDE).is_some() {
+        let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+        return runtime.block_on(fill_and_free());
+    }
+    assert!(
+        rustix::process::geteuid().is_root(),
+        "this suite mounts a file system and needs root; run it as root: cargo test --release -p tests --test full_disk"
+    );
+    let status = Command::new("unshare")
+        .args(["--mount", "--propagation", "private", "--"])
+        .arg(std::env::current_exe().expect("this program has a path"))
+        .args(["--exact", TEST, "--nocapture"])
+        .env(INSIDE, "1")
+        .status();
+    assert!(
+        status.expect("unshare runs").success(),
+        "the test within the namespace failed"
+    );
+}
+
+fn mount_small(folder: &Path) {
+    fs::create_dir_all(folder).expect("a folder");
+    let mounted = Command::new("mount")
+        .args(["-t", "tmpfs", "-o", "size=16m", "tmpfs"])
+        .arg(folder)
+        .status();
+    assert!(
+        mounted.expect("mount runs").success(),
+        "cannot mount a tmpfs; is this a container without the right?"
+    );
+}
+
+/// Takes all room there is; gives it back when the file is removed.
+fn fill(file: &Path) {
+    let mut out = File::create(file).expect("a file");
+    let block = vec![0; 4096];
+    while out.write_all(&block).is_ok() {}
+}
+
+async fn fill_and_free() {
+    let mut network = Network::new(&NetworkSpec::default());
+    mount_small(&network.data_folder());
+    let filler = network.data_folder().join("filler");
+    network.node.start();
+    network.join().await;
+    let bystander = Bystander::join(&network).await;
+    bystander.orders().await;
+    orders(&network.connect().await, &network.signer()).await;
+    let before = entries(&network.connect().await, &network.signer()).await;
+
+    fill(&filler);
+    assert_paused(&network).await;
+    // Reading goes on, and so does the REST interface.
+    assert_eq!(entries(&network.connect().await, &network.signer()).await, before);
+    let info = network
+        .admin()
+        .info(network.channel())
+        .await
+        .expect("the channel is listed");
+    assert_eq!(info.status, "active");
+
+    fs::remove_file(&filler).expect("removed");
+    bystander.orders().await;
+    orders(&network.connect().await, &network.signer()).await;
+
+    survive_a_kill(&mut network, &filler).await;
+}
+
+/// What is sent while the disk is full is told so, once a first one has found out.
+async fn assert_paused(network: &Network) {
+    let signer = network.signer();
+    let text = "intake is paused: the disk of this node is full";
+    let options = BroadcastOptions {
+        acknowledge: Some(Acknowledge::Accepted),
+        ..BroadcastOptions::default()
+    };
+    // Larger than what may be left of the last page.
+    let envelope = || signer.transaction(Bytes::from(vec![0; 20_000])).bytes;
+    let told = || network.node.stderr().matches(PAUSED).count();
+    let before = told();
+    let first = submit_all(&network.connect().await, options, [envelope()]).await;
+    assert_eq!(first.expect("nobody knows yet that the disk is full"), 1);
+    until("the writer finds the disk full", PATIENCE, || told() > before).await;
+    match submit_all(&network.connect().await, options, [envelope()]).await {
+        Err(BroadcastError::Refused {
+            index: 0,
+            status,
+            info,
+        }) => {
+            assert_eq!(
+                (Status::try_from(status), &info[..]),
+                (Ok(Status::ServiceUnavailable), text)
+            );
+        }
+        other => panic!("not refused: {other:?}"),
+    }
+}
+
+/// Killed while its disk is full, and started on it: what was there is read, and ordering goes on with the first room.
+async fn survive_a_kill(network: &mut Network, filler: &Path) {
+    let before = entries(&network.connect().await, &network.signer()).await;
+    fill(filler);
+    assert_paused(network).await;
+    network.node.kill();
+    network.node.start();
+    assert_eq!(entries(&network.connect().await, &network.signer()).await, before);
+    fs::remove_file(filler).expect("removed");
+    orders(&network.connect().await, &network.signer()).await;
+    Bystander::of(network).orders().await;
+}
