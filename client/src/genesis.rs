@@ -18,19 +18,19 @@ use std::time::{Duration, SystemTime};
 use configtx::duration::GoDuration;
 use configtx::genesis::{
     ApplicationProfile, Consensus, GenesisError, OrdererProfile, Organization, Policies, Profile,
-    any_of_roles, genesis_block, implicit,
+    any_of_roles, application_org_group, genesis_block, implicit, orderer_org_group,
 };
 use prost::Message as _;
 use protos::ChannelId;
-use protos::wire::common::Block;
-use protos::wire::common::Policy;
 use protos::wire::common::implicit_meta_policy::Rule;
 use protos::wire::common::msp_role::MspRoleType as Role;
+use protos::wire::common::{Block, ConfigGroup, Policy};
 use protos::wire::etcdraft;
 use protos::wire::orderer::BatchSize;
 
 pub use review::review;
 
+use crate::config_edit::organisation::Part;
 use crate::connection::Address;
 use crate::msp_folder::{MspFolder, MspFolderError};
 
@@ -262,27 +262,49 @@ impl BatchSpec {
 
 fn read_orgs(
     orgs: &[GenesisOrg],
-    policies: impl Fn(&str, bool) -> Policies,
+    policies: PoliciesOf,
     warnings: &mut Vec<String>,
 ) -> Result<Vec<Organization>, GenesisSpecError> {
-    let mut read = |org: &GenesisOrg| {
-        let folder =
-            MspFolder::read(&org.msp_folder, &org.msp_id).map_err(|source| GenesisSpecError::Msp {
-                msp_id: org.msp_id.clone(),
-                source,
-            })?;
-        let said = folder.warnings.iter();
-        warnings.extend(said.map(|warning| format!("organisation {}: {warning}", org.name)));
-        Ok(Organization {
-            name: org.name.clone(),
-            msp: folder.to_wire(),
-            policies: policies(&org.msp_id, folder.has_node_ous()),
-            endpoints: org.endpoints.iter().map(ToString::to_string).collect(),
-            ..Organization::default()
-        })
-    };
-    orgs.iter().map(&mut read).collect()
+    orgs.iter().map(|org| read_org(org, policies, warnings)).collect()
 }
+
+fn read_org(
+    org: &GenesisOrg,
+    policies: PoliciesOf,
+    warnings: &mut Vec<String>,
+) -> Result<Organization, GenesisSpecError> {
+    let folder = MspFolder::read(&org.msp_folder, &org.msp_id).map_err(|source| GenesisSpecError::Msp {
+        msp_id: org.msp_id.clone(),
+        source,
+    })?;
+    let said = folder.warnings.iter();
+    warnings.extend(said.map(|warning| format!("organisation {}: {warning}", org.name)));
+    Ok(Organization {
+        name: org.name.clone(),
+        msp: folder.to_wire(),
+        policies: policies(&org.msp_id, folder.has_node_ous()),
+        endpoints: org.endpoints.iter().map(ToString::to_string).collect(),
+        ..Organization::default()
+    })
+}
+
+/// The group of an organisation as genesis blocks hold it: its MSP, the usual policies, and with
+/// [`Part::Orderer`] its endpoints. `warnings` gets what an operator should know of the MSP folder.
+pub fn organisation_group(
+    part: Part,
+    org: &GenesisOrg,
+    warnings: &mut Vec<String>,
+) -> Result<ConfigGroup, GenesisSpecError> {
+    let (policies, group): (PoliciesOf, GroupOf) = match part {
+        Part::Orderer => (orderer_org_policies, orderer_org_group),
+        Part::Application => (application_org_policies, application_org_group),
+    };
+    Ok(group(&read_org(org, policies, warnings)?)?)
+}
+
+/// Policies of an organisation by its MSP id, and whether its certificates state roles.
+type PoliciesOf = fn(&str, bool) -> Policies;
+type GroupOf = fn(&Organization) -> Result<ConfigGroup, GenesisError>;
 
 fn only(capability: &str) -> BTreeSet<String> {
     [capability.to_owned()].into()

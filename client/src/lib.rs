@@ -21,14 +21,20 @@
 //! | [`verify`] | a chain's links, data hashes and signatures, checked block by block |
 //! | [`json`] | messages as JSON, and back |
 //! | [`yaml`] | YAML files as trees that know their lines |
+//! | [`config_edit`] | changes to a channel's config, each a function |
+//! | [`config_change`] | what an update changes, for people to read |
+//! | [`config_update`] | updates made, signed, submitted, seen in a block |
 //! | [`cli`] | the command line |
-//! | [`participation`] | the admin API: join, list, info, remove |
+//! | [`participation`] | the admin API: join, list, info, update, remove |
 //!
 //! Not here: anything of the server. Messages are sent and handed on as the bytes they are.
 
 pub mod broadcast;
 pub mod cli;
 mod codec;
+pub mod config_change;
+pub mod config_edit;
+pub mod config_update;
 pub mod configtx_yaml;
 pub mod connection;
 pub mod connection_file;

@@ -102,7 +102,7 @@ fn completions_know_every_command() {
 }
 
 /// Commands that speak to a node, with all that they need but the connection.
-const REMOTE: [&str; 10] = [
+const REMOTE: [&str; 14] = [
     "deliver",
     "deliver --from 3 --to 4 --json",
     "broadcast there",
@@ -113,6 +113,10 @@ const REMOTE: [&str; 10] = [
     "channel info mych",
     "channel join --block there",
     "channel remove mych",
+    "config fetch",
+    "config fetch --block --format protobuf",
+    "config set-batch --max-messages 5 --yes",
+    "config maintenance on --dry-run",
 ];
 
 #[test]
@@ -140,6 +144,9 @@ fn a_file_that_is_not_there_is_exit_code_1_and_advice() {
         "channel join -c connection.json --block missing",
         "channel update mych -c connection.json --envelope missing",
         "channel list --admin localhost:1 --ca missing",
+        "config explain missing -c connection.json",
+        "config submit missing -c connection.json --yes",
+        "config sign missing -c connection.json",
         "deliver -c connection.json --msp missing",
         "bench -c connection.json --msp missing",
     ] {

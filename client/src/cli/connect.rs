@@ -19,6 +19,13 @@ pub(super) struct ConnectionArgs {
 }
 
 impl ConnectionArgs {
+    /// The channel alone, where one is given.
+    pub(super) fn channel_name(&self) -> Result<Option<String>, Failure> {
+        let file = self.node.connection.as_deref();
+        let file = file.map(ConnectionFile::read).transpose()?;
+        Ok(self.channel.clone().or(file.map(|file| file.channel)))
+    }
+
     /// Reads the file and lays the arguments over it.
     pub(super) fn resolve(self) -> Result<ConnectionFile, Failure> {
         self.node.resolve(self.channel)

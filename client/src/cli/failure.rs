@@ -5,6 +5,8 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use crate::broadcast::BroadcastError;
+use crate::config_edit::EditError;
+use crate::config_update::{FetchError, WaitError};
 use crate::configtx_yaml::ConfigtxError;
 use crate::connection::ConnectError;
 use crate::connection_file::ConnectionFileError;
@@ -263,6 +265,36 @@ impl From<ReadError> for Failure {
 impl From<VerifyError> for Failure {
     fn from(error: VerifyError) -> Self {
         Self::new(error).hint(DISTRUST)
+    }
+}
+
+impl From<EditError> for Failure {
+    fn from(error: EditError) -> Self {
+        Self::new(error)
+    }
+}
+
+impl From<FetchError> for Failure {
+    fn from(error: FetchError) -> Self {
+        match error {
+            FetchError::Deliver(error) => error.into(),
+            other => Self::new(other),
+        }
+    }
+}
+
+impl From<WaitError> for Failure {
+    fn from(error: WaitError) -> Self {
+        let failure = Self::new(&error);
+        match &error {
+            WaitError::Overtaken { .. } => {
+                failure.hint("make the update again: it is then computed from the config that won")
+            }
+            WaitError::Timeout { .. } => {
+                failure.hint("ordain config explain FILE tells whether the update still applies")
+            }
+            _ => failure,
+        }
     }
 }
 

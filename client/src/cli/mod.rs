@@ -8,6 +8,7 @@ mod bench;
 mod block;
 mod broadcast;
 mod channel;
+mod config;
 mod connect;
 mod crypto;
 mod decode;
@@ -50,6 +51,7 @@ enum Command {
     Crypto(crypto::Args),
     Genesis(genesis::Args),
     Channel(channel::Args),
+    Config(config::Args),
     Broadcast(broadcast::Args),
     Deliver(deliver::Args),
     Bench(bench::Args),
@@ -91,6 +93,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Crypto(args) => args.run(),
         Command::Genesis(args) => args.run(),
         Command::Channel(args) => runtime.block_on(args.run()),
+        Command::Config(args) => runtime.block_on(args.run()),
         Command::Broadcast(args) => finish(runtime, args.run()),
         Command::Deliver(args) => runtime.block_on(args.run()),
         Command::Bench(args) => finish(runtime, args.run()),

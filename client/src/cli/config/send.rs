@@ -1,0 +1,125 @@
+//! Confirming, submitting, waiting.
+
+use std::io::{IsTerminal as _, Write as _};
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use protos::BlockNumber;
+
+use super::super::Failure;
+use super::session::Session;
+use crate::broadcast::{self, BroadcastError, BroadcastOptions};
+use crate::config_update::{Ordered, UpdateEnvelope, wait_until_ordered};
+use crate::connection_file::OrdererAddresses;
+use crate::participation::AdminClient;
+
+/// How an update is submitted.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Submitting")]
+pub(super) struct SendArgs {
+    /// Submits through an admin listener (REST) in place of Broadcast: this one, or without an address that of the
+    /// connection file's first node that has one.
+    #[arg(long, value_name = "HOST:PORT", require_equals = true, num_args = 0..=1, default_missing_value = "")]
+    admin: Option<String>,
+    /// Ends when the node has taken the update, without waiting for its block.
+    #[arg(long)]
+    no_wait: bool,
+    /// How long to wait for the block.
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = super::super::genesis::duration)]
+    wait_max: Duration,
+}
+
+/// Asks on the terminal whether to go on. `wants` says what would happen.
+pub(super) fn confirm(wants: &str) -> Result<(), Failure> {
+    eprint!("{wants}? [y/N] ");
+    let failed = |error| Failure::new(format!("cannot ask: {error}"));
+    std::io::stderr().flush().map_err(failed)?;
+    let mut answer = String::new();
+    std::io::stdin().read_line(&mut answer).map_err(failed)?;
+    match answer.trim() {
+        "y" | "Y" | "yes" => Ok(()),
+        _ => Err(Failure::new("not submitted")),
+    }
+}
+
+/// Refuses to begin what could not be confirmed.
+pub(super) fn refuse_unless_confirmable(yes: bool) -> Result<(), Failure> {
+    if yes || std::io::stdin().is_terminal() {
+        return Ok(());
+    }
+    Err(Failure::usage("standard input is no terminal, so nobody can be asked whether to submit").hint(
+        "give --yes to submit without being asked, --output FILE to let others sign first, or --dry-run to look",
+    ))
+}
+
+impl SendArgs {
+    /// Submits `update`, and waits for its block unless told not to.
+    pub(super) async fn send(
+        self,
+        session: &Session,
+        update: &UpdateEnvelope,
+    ) -> Result<Option<Ordered>, Failure> {
+        let first = session.config().await?.newest.next();
+        let sealed = update.seal(&session.identity, rand::random(), SystemTime::now());
+        match &self.admin {
+            None => by_broadcast(session, sealed).await?,
+            Some(address) => by_rest(session, address, sealed).await?,
+        }
+        if self.no_wait {
+            return Ok(None);
+        }
+        self.wait(session, first, update).await.map(Some)
+    }
+
+    async fn wait(
+        &self,
+        session: &Session,
+        first: BlockNumber,
+        update: &UpdateEnvelope,
+    ) -> Result<Ordered, Failure> {
+        let (connection, signer) = (&session.connection, &session.signer);
+        let ordered = wait_until_ordered(connection, signer, first, update, self.wait_max).await;
+        Ok(ordered?)
+    }
+}
+
+async fn by_broadcast(session: &Session, sealed: Bytes) -> Result<(), Failure> {
+    let sent = broadcast::submit_all(&session.connection, BroadcastOptions::default(), [sealed]).await;
+    match sent {
+        Ok(_) => Ok(()),
+        Err(BroadcastError::Refused { status, info, .. }) => {
+            let name = broadcast::status_name(status);
+            Err(refused(
+                &format!("the node refused the update: {name} {info}"),
+                status == 403,
+            ))
+        }
+        Err(other) => Err(other.into()),
+    }
+}
+
+fn refused(message: &str, forbidden: bool) -> Failure {
+    let failure = Failure::new(message);
+    if forbidden {
+        return failure.hint(
+            "the identity of the connection must meet the channel's writers policy, and in maintenance mode the \
+             orderers' one: use a connection file of somebody who does",
+        );
+    }
+    failure.hint("ordain config explain shows which policies ask for whose signatures, and who has signed")
+}
+
+async fn by_rest(session: &Session, address: &str, sealed: Bytes) -> Result<(), Failure> {
+    let mut file = session.file.clone();
+    if !address.is_empty() {
+        file.orderers = vec![OrdererAddresses {
+            address: address.to_owned(),
+            admin: Some(address.to_owned()),
+        }];
+    }
+    let clients: Vec<AdminClient> = file.admins()?;
+    let first = clients.into_iter().next();
+    let client = first.ok_or_else(|| Failure::usage("no node with an admin listener is given"))?;
+    client.update(sealed).await?;
+    Ok(())
+}
