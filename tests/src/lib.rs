@@ -7,6 +7,8 @@
 //! | `tests/conformance` | the vectors of `tests/vectors`, run through the code paths of the node |
 //! | `tests/edges.rs` | the crate edges of `docs/architecture.md` against `cargo metadata` |
 //! | `tests/bench_cli.rs` | `ordain bench` over a real node: two channels, Ctrl-C, a node that dies |
+//! | `tests/config_edits.rs` | the edits of `ordain config` on the channels of the vectors, as nodes would judge them |
+//! | `tests/config_page.rs` | the commands of `docs/operating/config.md`, as they stand there |
 //! | `tests/drain.rs` | a node told to end orders what it accepted |
 //! | `tests/faults` | the faults of one node, each while another channel goes on |
 //! | `tests/full_disk.rs` | a disk that is really full; needs root |
