@@ -191,6 +191,14 @@ pub enum EditError {
         /// As given.
         address: String,
     },
+    /// A capability that this program does not know, so that its nodes would refuse the config.
+    #[error("{path}: capability {name} is not known here")]
+    Capability {
+        /// The value with the capabilities.
+        path: String,
+        /// As given.
+        name: String,
+    },
     /// A batch timeout that is no duration above 0.
     #[error("{path}: a batch timeout must be longer than 0")]
     Timeout {

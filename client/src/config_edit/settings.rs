@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use configtx::capability::encode_capabilities;
+use configtx::capability::{ChannelCapabilities, OrdererCapabilities, encode_capabilities};
 use configtx::keys;
-use protos::wire::common::{Capabilities, Config};
+use protos::wire::common::{Capabilities, Capability, Config};
 use protos::wire::orderer::ConsensusType;
 use protos::wire::orderer::consensus_type::State;
 
@@ -23,6 +23,8 @@ pub enum CapabilityGroup {
 }
 
 /// Makes `names` the capabilities of a group, in place of those it has.
+///
+/// Those of the channel and of the orderers must be known here; those of the applications are their peers' matter.
 pub fn set_capabilities(
     mut config: Config,
     group: CapabilityGroup,
@@ -33,12 +35,28 @@ pub fn set_capabilities(
         CapabilityGroup::Orderer => Place::orderer(&mut config)?,
         CapabilityGroup::Application => Place::application(&mut config)?,
     };
+    if let Some(name) = unknown(group, names) {
+        let path = place.path_of(keys::CAPABILITIES);
+        return Err(EditError::Capability { path, name });
+    }
     let old: Capabilities = place.value_or_default(keys::CAPABILITIES)?;
     if !old.capabilities.keys().eq(names) {
         let bytes = encode_capabilities(names.iter().map(String::as_str));
         place.set_bytes(keys::CAPABILITIES, bytes);
     }
     Ok(config)
+}
+
+fn unknown(group: CapabilityGroup, names: &BTreeSet<String>) -> Option<String> {
+    let capabilities = names.iter().map(|name| (name.clone(), Capability::default()));
+    let value = Capabilities {
+        capabilities: capabilities.collect(),
+    };
+    match group {
+        CapabilityGroup::Channel => ChannelCapabilities::new(&value).unsupported().first().cloned(),
+        CapabilityGroup::Orderer => OrdererCapabilities::new(&value).unsupported().first().cloned(),
+        CapabilityGroup::Application => None,
+    }
 }
 
 /// Switches maintenance mode: while it is on, only config updates are let in, and only from the orderers'

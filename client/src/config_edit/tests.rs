@@ -485,6 +485,19 @@ fn capabilities_of_each_group() {
 }
 
 #[test]
+fn an_unknown_capability_is_named_with_its_place() {
+    let names = BTreeSet::from(["V9_9".to_owned()]);
+    let of = |group| set_capabilities(config(), group, &names);
+    let error = of(CapabilityGroup::Channel).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "/Channel/Capabilities: capability V9_9 is not known here"
+    );
+    of(CapabilityGroup::Orderer).unwrap_err();
+    of(CapabilityGroup::Application).unwrap();
+}
+
+#[test]
 fn maintenance_is_a_state_of_the_consensus_type() {
     let on = set_maintenance(config(), true).unwrap();
     assert_eq!(

@@ -119,3 +119,51 @@ pub(super) fn write(path: &Path, content: &[u8]) -> Result<(), Failure> {
         .map_err(failed)?;
     fs::rename(&part, path).map_err(failed)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::genesis::{GenesisOrg, organisation_group};
+
+    #[test]
+    fn an_organisation_as_json_is_the_group_it_was() {
+        let vectors = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/vectors/ecdsa/crypto");
+        let org = GenesisOrg {
+            name: "Org3".into(),
+            msp_id: "Org3MSP".into(),
+            msp_folder: vectors.join("peerOrganizations/org3.vec.test/msp"),
+            endpoints: vec!["o1.org3.vec.test:7050".parse().unwrap()],
+        };
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("org.json");
+        for (part, kind) in [
+            (Part::Orderer, json::Organisation::Orderer),
+            (Part::Application, json::Organisation::Application),
+        ] {
+            let group = organisation_group(part, &org, &mut Vec::new()).unwrap();
+            fs::write(&path, json::group(&group, kind).unwrap()).unwrap();
+            assert_eq!(organisation(&path, part).unwrap(), group);
+        }
+        fs::write(&path, "[]").unwrap();
+        organisation(&path, Part::Orderer).unwrap_err();
+    }
+
+    #[test]
+    fn a_file_is_replaced_and_keeps_its_mode() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("update.pb");
+        let mode = || fs::metadata(&path).unwrap().permissions().mode() & 0o777;
+        write(&path, b"one").unwrap();
+        assert_eq!(mode(), 0o640);
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+        write(&path, b"two").unwrap();
+        assert_eq!(
+            (mode(), fs::read(&path).unwrap().as_slice()),
+            (0o600, &b"two"[..])
+        );
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+}

@@ -4,7 +4,7 @@ use std::io::{IsTerminal as _, Write as _};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use protos::BlockNumber;
+use protos::{BlockNumber, ConfigSeq};
 
 use super::super::Failure;
 use super::session::Session;
@@ -53,17 +53,21 @@ pub(super) fn refuse_unless_confirmable(yes: bool) -> Result<(), Failure> {
 }
 
 impl SendArgs {
-    /// Submits `update`, and waits for its block unless told not to.
+    /// Submits `update`, which fits config `sequence`, and waits for its block unless told not to.
     pub(super) async fn send(
         self,
         session: &Session,
+        sequence: ConfigSeq,
         update: &UpdateEnvelope,
     ) -> Result<Option<Ordered>, Failure> {
         let first = session.config().await?.newest.next();
         let sealed = update.seal(&session.identity, rand::random(), SystemTime::now());
-        match &self.admin {
-            None => by_broadcast(session, sealed).await?,
-            Some(address) => by_rest(session, address, sealed).await?,
+        let taken = match &self.admin {
+            None => by_broadcast(session, sealed).await,
+            Some(address) => by_rest(session, address, sealed).await,
+        };
+        if let Err(refusal) = taken {
+            return Err(or_overtaken(refusal, session, sequence).await);
         }
         if self.no_wait {
             return Ok(None);
@@ -80,6 +84,20 @@ impl SendArgs {
         let (connection, signer) = (&session.connection, &session.signer);
         let ordered = wait_until_ordered(connection, signer, first, update, self.wait_max).await;
         Ok(ordered?)
+    }
+}
+
+/// A refusal, with what explains it where the config is not what it was any more.
+async fn or_overtaken(refusal: Failure, session: &Session, sequence: ConfigSeq) -> Failure {
+    match session.config().await {
+        Ok(now) if now.bundle.sequence() != sequence => refusal.hint(format!(
+            "another update was ordered first, in block {}: the config went from {sequence} to {}; make the update \
+             again, from the config that won",
+            now.block.number(),
+            now.bundle.sequence()
+        )),
+        // Whatever else is wrong: the refusal is what counts.
+        _ => refusal,
     }
 }
 

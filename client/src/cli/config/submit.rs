@@ -51,7 +51,7 @@ impl Args {
             send::confirm(&format!("submit this to channel {}", update.channel()))?;
         }
         report.submitted = true;
-        report.ordered = self.send.send(&session, &update).await?;
+        report.ordered = self.send.send(&session, current.sequence(), &update).await?;
         self.show.finish(&report)
     }
 }

@@ -79,7 +79,7 @@ impl<E: Edit> Task<E> {
                 send::confirm(&format!("submit this to channel {}", current.channel_id()))?;
             }
             report.submitted = true;
-            report.ordered = self.how.send.send(&session, &update).await?;
+            report.ordered = self.how.send.send(&session, current.sequence(), &update).await?;
         }
         self.how.show.finish(&report)
     }
