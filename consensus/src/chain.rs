@@ -110,6 +110,9 @@ pub enum ChainFailure {
 pub struct ChainStatus {
     /// Where it is in its life.
     pub phase: Phase,
+    /// Submissions that were taken in and dropped since the start, since the config had moved on and they were not
+    /// valid any more. A client at level `accepted` was told SUCCESS for them (`docs/spec/behaviour.md` §1.5).
+    pub dropped: u64,
 }
 
 /// The life of a chain; it only moves down this list.

@@ -1,5 +1,6 @@
 //! `SoloChain`: the [`Chain`] in front of driver and writer; [`SoloConsenter`] makes it.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use configtx::Bundle;
@@ -75,6 +76,8 @@ struct SoloChain {
     receiver: Mutex<Option<MailboxReceiver>>,
     halt: watch::Sender<bool>,
     life: Arc<Life>,
+    /// Counted up by the driver.
+    dropped: Arc<AtomicU64>,
 }
 
 impl SoloChain {
@@ -86,6 +89,7 @@ impl SoloChain {
             receiver: Mutex::new(Some(receiver)),
             halt: watch::Sender::new(false),
             life: Arc::new(Life::new()),
+            dropped: Arc::default(),
         }
     }
 
@@ -130,6 +134,7 @@ impl Chain for SoloChain {
     fn status(&self) -> ChainStatus {
         ChainStatus {
             phase: self.life.phase.borrow().clone(),
+            dropped: self.dropped.load(Ordering::Relaxed),
         }
     }
 
@@ -141,7 +146,9 @@ impl Chain for SoloChain {
             return; // a halt came in between, and says so itself
         };
         let (writer, ends) = Writer::new(Arc::clone(&self.support));
-        let driver = Driver::new(Arc::clone(&self.support), receiver, self.halt.subscribe(), ends);
+        let halt = self.halt.subscribe();
+        let dropped = Arc::clone(&self.dropped);
+        let driver = Driver::new(Arc::clone(&self.support), receiver, halt, ends, dropped);
         let writer = tokio::spawn(writer.run());
         let driver = tokio::spawn(driver.run());
         tokio::spawn(supervise(Arc::clone(&self.life), driver, writer));

@@ -2,6 +2,7 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
@@ -46,6 +47,7 @@ pub(super) struct Driver {
     open: OpenTickets,
     backlog: Backlog,
     actions: Vec<Action>,
+    dropped: Arc<AtomicU64>,
     ending: Option<Ending>,
 }
 
@@ -56,6 +58,7 @@ impl Driver {
         mailbox: MailboxReceiver,
         halt: watch::Receiver<bool>,
         (jobs, events): Ends,
+        dropped: Arc<AtomicU64>,
     ) -> Self {
         let core = SoloCore::new(support.height(), support.config_seq(), support.batch_config());
         Self {
@@ -69,6 +72,7 @@ impl Driver {
             open: OpenTickets::default(),
             backlog: Backlog::default(),
             actions: Vec::new(),
+            dropped,
             ending: None,
         }
     }
@@ -136,7 +140,8 @@ impl Driver {
             Action::Resolve { through, outcome } => self.open.resolve(through, &outcome),
             Action::ResolveOne { ticket, outcome } => {
                 // Its client may have been told SUCCESS and listen no more, so this is the only trace.
-                tracing::warn!(channel = %self.support.channel_id(), ?outcome, "submission dropped");
+                let dropped = self.dropped.fetch_add(1, Ordering::Relaxed) + 1;
+                tracing::warn!(channel = %self.support.channel_id(), dropped, ?outcome, "submission dropped");
                 self.open.resolve_one(ticket, &outcome);
             }
             Action::Errored(error) => self.ending = Some(Ending::Failed(error)),

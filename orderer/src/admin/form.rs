@@ -1,4 +1,4 @@
-//! The multipart body of a join: exactly one file part under one key.
+//! The multipart body of a join or an update: exactly one file part under one key.
 
 use std::time::Duration;
 

@@ -10,14 +10,14 @@
 //! |---|---|
 //! | [`registrar`] | what the API asks of the channels, and the ways that can fail |
 //! | [`routes`] | paths, methods, the order of checks |
-//! | [`form`] | the multipart body of a join |
+//! | [`form`] | the multipart body of a join or an update |
 //! | [`reply`] | statuses, headers and JSON texts |
 //! | [`server`] | connections, time limits, end |
 //!
 //! Better than the reference on purpose: a bad block id is answered once, not twice; block id `-1` is refused
 //! instead of meaning the newest; nothing a request does can keep a lock.
 //!
-//! Not here: who may call (the listener's TLS decides), and what a join does.
+//! Not here: who may call (the listener's TLS decides), and what a join or an update does.
 
 pub mod form;
 pub mod registrar;
@@ -28,6 +28,8 @@ pub mod server;
 #[cfg(test)]
 mod tests;
 
-pub use registrar::{BlockChoice, ChannelInfo, FetchError, JoinError, Registrar, Relation, Status};
+pub use registrar::{
+    BlockChoice, ChannelInfo, FetchError, JoinError, Registrar, Relation, Status, UpdateError,
+};
 pub use routes::router;
 pub use server::serve;

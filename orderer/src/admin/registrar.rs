@@ -1,5 +1,6 @@
 //! What the API asks of the channels, and the ways that can fail.
 
+use bytes::Bytes;
 use futures::future::BoxFuture;
 use protos::wire::common::Block;
 use protos::{BlockNumber, ChannelId, Height, SealedBlock};
@@ -14,6 +15,10 @@ pub trait Registrar: Send + Sync + 'static {
 
     /// Checks `block` and joins its channel. Resolves once the join survives a crash.
     fn join(&self, block: Block) -> BoxFuture<'_, Result<ChannelInfo, JoinError>>;
+
+    /// Checks the config update in `envelope`, a serialized `common.Envelope`, and hands the config that comes of
+    /// it to its channel's chain. Resolves once the chain has taken it in, which is before it stands in a block.
+    fn update(&self, envelope: Bytes) -> BoxFuture<'_, Result<ChannelInfo, UpdateError>>;
 
     /// One block of a channel this node serves.
     fn block<'a>(
@@ -95,6 +100,31 @@ pub enum JoinError {
     RemovalFailed,
     /// The disk or this process failed.
     #[error("cannot join: {0}")]
+    Internal(String),
+}
+
+/// Why a config update was not taken in. [`reply`](super::reply) gives each its HTTP status.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum UpdateError {
+    /// It is no envelope at all.
+    #[error("cannot unmarshal file part config-update-envelope into an envelope: {0}")]
+    Unreadable(String),
+    /// It is an envelope, but not one of a config update.
+    #[error("invalid config update envelope: {0}")]
+    InvalidEnvelope(String),
+    /// No such channel here.
+    #[error("cannot update: channel does not exist")]
+    NoChannel,
+    /// The checks, or the chain, say no; the reason is the one that a broadcast client reads.
+    #[error("cannot update: failed update config of channel {channel}: {reason}")]
+    Refused {
+        /// The channel.
+        channel: ChannelId,
+        /// Why.
+        reason: String,
+    },
+    /// This process failed.
+    #[error("cannot update: {0}")]
     Internal(String),
 }
 

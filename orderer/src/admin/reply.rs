@@ -9,7 +9,7 @@ use bytes::Bytes;
 use protos::{ChannelId, SealedBlock};
 use serde::Serialize;
 
-use super::registrar::{ChannelInfo, FetchError, JoinError, Relation, Status};
+use super::registrar::{ChannelInfo, FetchError, JoinError, Relation, Status, UpdateError};
 
 /// Where all channel paths begin.
 pub const CHANNELS_PATH: &str = "/participation/v1/channels";
@@ -70,7 +70,7 @@ pub(super) fn info(channel: &ChannelInfo) -> Response<Body> {
     uncached(json(StatusCode::OK, &info_json(channel)))
 }
 
-/// 201 with the channel that was joined.
+/// 201 with the channel that was joined, or is being updated.
 pub(super) fn created(channel: &ChannelInfo) -> Response<Body> {
     let reply = json(StatusCode::CREATED, &info_json(channel));
     with_text(reply, LOCATION, &channel_path(&channel.name))
@@ -98,6 +98,18 @@ pub(super) fn join_error(error: &JoinError) -> Response<Body> {
     } else {
         reply
     }
+}
+
+/// A config update that was not taken in. A writers policy that is not met is 400 here, as in the reference.
+pub(super) fn update_error(error: &UpdateError) -> Response<Body> {
+    let status = match error {
+        UpdateError::Unreadable(_) | UpdateError::InvalidEnvelope(_) | UpdateError::Refused { .. } => {
+            StatusCode::BAD_REQUEST
+        }
+        UpdateError::NoChannel => StatusCode::METHOD_NOT_ALLOWED,
+        UpdateError::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
+    };
+    self::error(status, &error.to_string())
 }
 
 /// A block that was not handed out.

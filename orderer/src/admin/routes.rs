@@ -14,11 +14,13 @@ use protos::wire::common::Block;
 use protos::{BlockNumber, ChannelId};
 
 use super::form;
-use super::registrar::{BlockChoice, JoinError, Registrar};
+use super::registrar::{BlockChoice, JoinError, Registrar, UpdateError};
 use super::reply::{self, CHANNELS_PATH};
 
 /// Form key of a join.
 const JOIN_KEY: &str = "config-block";
+/// Form key of a config update.
+const UPDATE_KEY: &str = "config-update-envelope";
 
 /// Longest id of a request that is taken over from the client.
 const REQUEST_ID_BYTES_MAX: usize = 128;
@@ -80,18 +82,17 @@ async fn to_channels(method: Method) -> Response<Body> {
 }
 
 async fn all_channels<R: Registrar>(api: Api<R>, request: Request) -> Response<Body> {
-    let is_join = match *request.method() {
-        Method::GET => false,
-        Method::POST => true,
-        ref other => return reply::wrong_method(other, "GET, POST"),
-    };
+    let method = request.method().clone();
+    if ![Method::GET, Method::POST, Method::PUT].contains(&method) {
+        return reply::wrong_method(&method, "GET, POST, PUT");
+    }
     if !accepts_json(request.headers()) {
         return not_acceptable();
     }
-    if is_join {
-        join(&api, request).await
-    } else {
-        reply::list(&api.registrar.channels())
+    match method {
+        Method::POST => join(&api, request).await,
+        Method::PUT => update(&api, request).await,
+        _ => reply::list(&api.registrar.channels()),
     }
 }
 
@@ -120,6 +121,23 @@ async fn join<R: Registrar>(api: &Api<R>, request: Request) -> Response<Body> {
     }
 }
 
+async fn update<R: Registrar>(api: &Api<R>, request: Request) -> Response<Body> {
+    let envelope = match form::file_part(request, UPDATE_KEY, api.body_bytes_max).await {
+        Ok(envelope) => envelope,
+        Err(error) => return bad_request(&error.to_string()),
+    };
+    match api.registrar.update(envelope).await {
+        Ok(channel) => {
+            tracing::info!(target: LOGGER, "Successfully submitted a config update of channel: {}", channel.name);
+            reply::created(&channel)
+        }
+        Err(error) => {
+            report_update(&error);
+            reply::update_error(&error)
+        }
+    }
+}
+
 /// Logger of the API.
 const LOGGER: &str = "orderer.common.channelparticipation";
 
@@ -127,6 +145,14 @@ fn report(error: &JoinError) {
     match error {
         JoinError::Internal(_) | JoinError::RemovalFailed => tracing::error!(target: LOGGER, "{error}"),
         _ => tracing::warn!(target: LOGGER, "{error}"),
+    }
+}
+
+fn report_update(error: &UpdateError) {
+    if let UpdateError::Internal(_) = error {
+        tracing::error!(target: LOGGER, "{error}");
+    } else {
+        tracing::warn!(target: LOGGER, "{error}");
     }
 }
 

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use parking_lot::Mutex;
@@ -21,6 +22,7 @@ use crate::tls::{Acceptor, Incoming, bind};
 
 const LIMIT: Duration = Duration::from_secs(5);
 const BODY_BYTES_MAX: usize = 4_096;
+const UPDATE: &[u8] = b"an update";
 
 /// Channels as the test says.
 #[derive(Default)]
@@ -28,6 +30,7 @@ struct Fake {
     channels: Mutex<Vec<ChannelInfo>>,
     join_error: Option<JoinError>,
     fetch_error: Option<FetchError>,
+    update_error: Option<UpdateError>,
     /// What was asked last.
     fetched: Mutex<Option<BlockChoice>>,
 }
@@ -72,6 +75,12 @@ impl Registrar for Fake {
     fn join(&self, received: Block) -> BoxFuture<'_, Result<ChannelInfo, JoinError>> {
         assert_eq!(received, block());
         let outcome = self.join_error.clone().map_or_else(|| Ok(channel("ch1")), Err);
+        async move { outcome }.boxed()
+    }
+
+    fn update(&self, envelope: Bytes) -> BoxFuture<'_, Result<ChannelInfo, UpdateError>> {
+        assert_eq!(envelope, UPDATE);
+        let outcome = self.update_error.clone().map_or_else(|| Ok(channel("ch1")), Err);
         async move { outcome }.boxed()
     }
 
@@ -408,8 +417,8 @@ async fn every_failed_fetch_is_not_found() {
 async fn methods_a_path_does_not_have_are_named_with_those_it_has() {
     let (addr, _) = start(Fake::default()).await;
     for (method, path, allow) in [
-        ("PATCH", "/participation/v1/channels", "GET, POST"),
-        ("HEAD", "/participation/v1/channels", "GET, POST"),
+        ("PATCH", "/participation/v1/channels", "GET, POST, PUT"),
+        ("HEAD", "/participation/v1/channels", "GET, POST, PUT"),
         ("POST", "/participation/v1/channels/ch1", "GET"),
         ("PUT", "/participation/v1/channels/ch1/blocks/1", "GET"),
     ] {
@@ -516,4 +525,53 @@ async fn stopping_ends_idle_connections_and_closes_the_port() {
     ended.expect("in time").expect("no panic");
     assert_eq!(idle.read(&mut [0; 16]).await.expect("a close"), 0);
     assert!(TcpStream::connect(addr).await.is_err());
+}
+
+const PUT: &str = "PUT /participation/v1/channels HTTP/1.1\nContent-Type: multipart/form-data; boundary=xx";
+
+#[tokio::test]
+async fn an_update_that_was_taken_in_is_answered_like_a_join() {
+    let (addr, _) = start(Fake::default()).await;
+    let reply = send(addr, PUT, &form(&[("config-update-envelope", true, UPDATE)])).await;
+    assert_eq!(reply.status, 201);
+    assert_eq!(reply.header("Location"), Some("/participation/v1/channels/ch1"));
+    let wrong = send(addr, PUT, &join_form()).await;
+    let text = "{\"error\":\"form does not contains part key: config-update-envelope\"}\n";
+    assert_eq!((wrong.status, wrong.text()), (400, text));
+}
+
+#[tokio::test]
+async fn each_failed_update_has_its_status_and_text() {
+    let refused = UpdateError::Refused {
+        channel: ChannelId::parse("ch1").expect("a name"),
+        reason: "stale".to_owned(),
+    };
+    for (error, status, text) in [
+        (
+            UpdateError::InvalidEnvelope("bad type: 3".to_owned()),
+            400,
+            "invalid config update envelope: bad type: 3",
+        ),
+        (
+            UpdateError::NoChannel,
+            405,
+            "cannot update: channel does not exist",
+        ),
+        (
+            refused,
+            400,
+            "cannot update: failed update config of channel ch1: stale",
+        ),
+        (UpdateError::Internal("bug".to_owned()), 500, "cannot update: bug"),
+    ] {
+        let fake = Fake {
+            update_error: Some(error),
+            ..Fake::default()
+        };
+        let (addr, _) = start(fake).await;
+        let reply = send(addr, PUT, &form(&[("config-update-envelope", true, UPDATE)])).await;
+        let expected = format!("{{\"error\":\"{text}\"}}\n");
+        assert_eq!((reply.status, reply.text()), (status, expected.as_str()));
+        assert_eq!(reply.header("Allow"), None);
+    }
 }

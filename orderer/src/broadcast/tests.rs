@@ -56,6 +56,7 @@ impl Chain for NotingChain {
     fn status(&self) -> ChainStatus {
         ChainStatus {
             phase: Phase::Running,
+            dropped: 0,
         }
     }
     fn start(&self) {}

@@ -73,10 +73,7 @@ impl Manager {
     }
 
     fn find(&self, channels: &Channels, name: &str) -> Result<Found, ProcessError> {
-        if self.is_closed() {
-            let reason = "the node is stopping".to_owned();
-            return Err(ProcessError::Unavailable { reason });
-        }
+        self.check_open()?;
         let channel = channels.get(name).ok_or(ProcessError::UnknownChannel)?;
         let (chain, rules) = channel.ordering()?;
         Ok((channel.id().clone(), Arc::clone(chain), rules))
@@ -103,26 +100,48 @@ impl Manager {
             chain,
             prepared,
         } = candidate;
-        let checked = match prepared.verdict(verified) {
-            Ok(Verdict::Ready(checked)) => Ok(checked),
-            Ok(Verdict::Update(update)) => update.propose(&Proposer {
-                identity: &self.node().identity,
-                nonce: rand::random(),
-                members: &chain.members(),
-                now,
-            }),
-            Err(error) => Err(error),
-        };
-        let checked = checked.map_err(|error| refuse(channel.as_str(), &error))?;
-        let submission = Submission {
-            envelope: checked.envelope,
-            kind: checked.kind,
-            config_seq: checked.config_seq,
-        };
+        let submission = prepared
+            .verdict(verified)
+            .and_then(|verdict| self.submission(&*chain, verdict, now))
+            .map_err(|error| refuse(channel.as_str(), &error))?;
         Ok(Accepted {
             channel,
             chain,
             submission,
+        })
+    }
+}
+
+impl Manager {
+    /// Refuses everything once the node stops.
+    pub(super) fn check_open(&self) -> Result<(), ProcessError> {
+        if self.is_closed() {
+            let reason = "the node is stopping".to_owned();
+            return Err(ProcessError::Unavailable { reason });
+        }
+        Ok(())
+    }
+
+    /// What is to be ordered for an envelope that passed the checks on itself.
+    pub(super) fn submission(
+        &self,
+        chain: &dyn Chain,
+        verdict: Verdict,
+        now: SystemTime,
+    ) -> Result<Submission, ProcessError> {
+        let checked = match verdict {
+            Verdict::Ready(checked) => checked,
+            Verdict::Update(update) => update.propose(&Proposer {
+                identity: &self.node().identity,
+                nonce: rand::random(),
+                members: &chain.members(),
+                now,
+            })?,
+        };
+        Ok(Submission {
+            envelope: checked.envelope,
+            kind: checked.kind,
+            config_seq: checked.config_seq,
         })
     }
 }

@@ -15,6 +15,7 @@
 //! | [`block_writer`] | metadata, signature, append and sync, on a thread of its own |
 //! | [`disk_space`] | the pause while the disk is full |
 //! | `intake`, `reading`, `registrar` | the Manager as Broadcast, Deliver and the admin API see it |
+//! | `update` | a config update handed in over REST |
 //! | [`health`] | starting, running, following, quarantined |
 //!
 //! Kept here: one channel's fault ends in its [`Health`], and the others do not notice.
@@ -29,6 +30,7 @@ pub mod join;
 pub mod manager;
 mod reading;
 pub mod registrar;
+mod update;
 pub mod view;
 
 pub use chain_support::ChainSupport;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use protos::wire::common::Block;
@@ -10,7 +11,9 @@ use protos::{BlockNumber, ChannelId, SealedBlock};
 use super::channel::Channel;
 use super::health::Health;
 use super::manager::Manager;
-use crate::admin::{BlockChoice, ChannelInfo, FetchError, JoinError, Registrar, Relation, Status};
+use crate::admin::{
+    BlockChoice, ChannelInfo, FetchError, JoinError, Registrar, Relation, Status, UpdateError,
+};
 
 /// The admin API's handle on the Manager.
 #[derive(Clone)]
@@ -29,6 +32,10 @@ impl Registrar for Participation {
 
     fn join(&self, block: Block) -> BoxFuture<'_, Result<ChannelInfo, JoinError>> {
         async move { self.0.join(block).await.map(|channel| info(&channel)) }.boxed()
+    }
+
+    fn update(&self, envelope: Bytes) -> BoxFuture<'_, Result<ChannelInfo, UpdateError>> {
+        async move { self.0.update(envelope).await.map(|channel| info(&channel)) }.boxed()
     }
 
     fn block<'a>(

@@ -290,6 +290,7 @@ async fn of_two_conflicting_updates_the_second_is_dropped_with_the_reason() {
     let expected = "error applying config update to existing channel 'ch': value /Channel/Orderer/BatchSize is \
                     written at version 1, expected 2: the config in force has it at version 1";
     assert_eq!(reason, expected);
+    assert_eq!(chain.status().dropped, 1);
 }
 
 #[tokio::test]
