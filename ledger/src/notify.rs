@@ -21,6 +21,11 @@ impl Watchers {
             .push(watcher);
     }
 
+    /// Forgets all of them, which they notice by being dropped.
+    pub(crate) fn clear(&self) {
+        self.0.write().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
     pub(crate) fn tell(&self, height: Height) {
         let watchers = self.0.read().unwrap_or_else(PoisonError::into_inner);
         watchers.iter().for_each(|watcher| watcher(height));

@@ -84,9 +84,10 @@ impl Shared {
         self.watchers.tell(height);
     }
 
-    /// From now on reads say that the channel is gone.
+    /// From now on reads say that the channel is gone, and its watchers are dropped.
     pub(crate) fn mark_removed(&self) {
         self.removed.store(true, Ordering::Release);
+        self.watchers.clear();
     }
 
     /// Reads a durable block from disk.

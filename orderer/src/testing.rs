@@ -18,6 +18,7 @@ use protos::wire::orderer::{BatchSize, BatchTimeout, ConsensusType, SeekInfo};
 
 use crate::multichannel::chain_support::NodeParts;
 use crate::multichannel::disk_space::DiskSpace;
+use crate::multichannel::refused::Reports;
 
 /// Folder of the vectors with Ed25519 keys.
 pub(crate) fn vectors() -> PathBuf {
@@ -77,6 +78,7 @@ pub(crate) fn node_parts() -> NodeParts {
         identity: Arc::new(orderer()),
         no_expiration_checks: false,
         space: DiskSpace::default(),
+        reports: Reports::below(&std::env::temp_dir()),
         configs: tokio::sync::watch::Sender::new(0),
         writers: Arc::default(),
     }

@@ -29,7 +29,7 @@ pub mod server;
 mod tests;
 
 pub use registrar::{
-    BlockChoice, ChannelInfo, FetchError, JoinError, Registrar, Relation, Status, UpdateError,
+    BlockChoice, ChannelInfo, FetchError, JoinError, Registrar, Relation, RemoveError, Status, UpdateError,
 };
 pub use routes::router;
 pub use server::serve;

@@ -20,6 +20,9 @@ pub trait Registrar: Send + Sync + 'static {
     /// it to its channel's chain. Resolves once the chain has taken it in, which is before it stands in a block.
     fn update(&self, envelope: Bytes) -> BoxFuture<'_, Result<ChannelInfo, UpdateError>>;
 
+    /// Removes a channel and its blocks from this node. Resolves when nothing of it is left.
+    fn remove<'a>(&'a self, channel: &'a ChannelId) -> BoxFuture<'a, Result<(), RemoveError>>;
+
     /// One block of a channel this node serves.
     fn block<'a>(
         &'a self,
@@ -126,6 +129,17 @@ pub enum UpdateError {
     /// This process failed.
     #[error("cannot update: {0}")]
     Internal(String),
+}
+
+/// Why a channel was not removed, or not wholly. [`reply`](super::reply) gives each its HTTP status.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RemoveError {
+    /// No such channel here.
+    #[error("cannot remove: channel does not exist")]
+    NoChannel,
+    /// A step failed; asking again goes on from there.
+    #[error("cannot remove: {0}")]
+    Failed(String),
 }
 
 /// Why a block was not handed out. All are 404.

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use protos::{ChannelId, SealedBlock};
 use serde::Serialize;
 
-use super::registrar::{ChannelInfo, FetchError, JoinError, Relation, Status, UpdateError};
+use super::registrar::{ChannelInfo, FetchError, JoinError, Relation, RemoveError, Status, UpdateError};
 
 /// Where all channel paths begin.
 pub const CHANNELS_PATH: &str = "/participation/v1/channels";
@@ -108,6 +108,22 @@ pub(super) fn update_error(error: &UpdateError) -> Response<Body> {
         }
         UpdateError::NoChannel => StatusCode::METHOD_NOT_ALLOWED,
         UpdateError::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
+    };
+    self::error(status, &error.to_string())
+}
+
+/// 204: the channel is gone.
+pub(super) fn removed() -> Response<Body> {
+    let mut reply = Response::new(Body::empty());
+    *reply.status_mut() = StatusCode::NO_CONTENT;
+    reply
+}
+
+/// A channel that was not removed.
+pub(super) fn remove_error(error: &RemoveError) -> Response<Body> {
+    let status = match error {
+        RemoveError::NoChannel => StatusCode::NOT_FOUND,
+        RemoveError::Failed(_) => StatusCode::INTERNAL_SERVER_ERROR,
     };
     self::error(status, &error.to_string())
 }

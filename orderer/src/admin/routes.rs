@@ -51,7 +51,7 @@ pub fn router<R: Registrar>(registrar: Arc<R>, body_bytes_max: usize) -> Router 
     let channels = async |State(api), request| all_channels::<R>(api, request).await;
     let channel = async |State(api), Path(name), method, headers| {
         let name: String = name;
-        one_channel::<R>(&api, &name, &method, &headers)
+        one_channel::<R>(&api, &name, &method, &headers).await
     };
     let block = async |State(api), Path(names), method, headers| {
         let (name, id): (String, String) = names;
@@ -156,19 +156,38 @@ fn report_update(error: &UpdateError) {
     }
 }
 
-fn one_channel<R: Registrar>(
+async fn one_channel<R: Registrar>(
     api: &Api<R>,
     name: &str,
     method: &Method,
     headers: &HeaderMap,
 ) -> Response<Body> {
-    let channel = match readable_channel(name, method, headers) {
+    if ![Method::GET, Method::DELETE].contains(method) {
+        return reply::wrong_method(method, "GET, DELETE");
+    }
+    let channel = match channel_name(name, headers) {
         Ok(channel) => channel,
         Err(refusal) => return refusal,
     };
+    if method == Method::DELETE {
+        return remove(api, &channel).await;
+    }
     match api.registrar.channel(&channel) {
         Some(info) => reply::info(&info),
         None => reply::error(StatusCode::NOT_FOUND, "channel does not exist"),
+    }
+}
+
+async fn remove<R: Registrar>(api: &Api<R>, channel: &ChannelId) -> Response<Body> {
+    match api.registrar.remove(channel).await {
+        Ok(()) => {
+            tracing::info!(target: LOGGER, "Successfully removed channel: {channel}");
+            reply::removed()
+        }
+        Err(error) => {
+            tracing::error!(target: LOGGER, "channel {channel}: {error}");
+            reply::remove_error(&error)
+        }
     }
 }
 
@@ -178,7 +197,10 @@ async fn one_block<R: Registrar>(
     method: &Method,
     headers: &HeaderMap,
 ) -> Response<Body> {
-    let channel = match readable_channel(name, method, headers) {
+    if method != Method::GET {
+        return reply::wrong_method(method, "GET");
+    }
+    let channel = match channel_name(name, headers) {
         Ok(channel) => channel,
         Err(refusal) => return refusal,
     };
@@ -193,15 +215,12 @@ async fn one_block<R: Registrar>(
     }
 }
 
-/// The channel of a path that can only be read, where the request is a fit one.
+/// The channel of a path, where the request is a fit one.
 #[expect(
     clippy::result_large_err,
     reason = "a refusal is the reply itself, made once and sent at once"
 )]
-fn readable_channel(name: &str, method: &Method, headers: &HeaderMap) -> Result<ChannelId, Response<Body>> {
-    if method != Method::GET {
-        return Err(reply::wrong_method(method, "GET"));
-    }
+fn channel_name(name: &str, headers: &HeaderMap) -> Result<ChannelId, Response<Body>> {
     if !accepts_json(headers) {
         return Err(not_acceptable());
     }

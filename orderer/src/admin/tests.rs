@@ -84,6 +84,18 @@ impl Registrar for Fake {
         async move { outcome }.boxed()
     }
 
+    fn remove<'a>(&'a self, channel: &'a ChannelId) -> BoxFuture<'a, Result<(), RemoveError>> {
+        let mut channels = self.channels.lock();
+        let before = channels.len();
+        channels.retain(|info| info.name != *channel);
+        let removed = match (before > channels.len(), channel.as_str()) {
+            (true, "stuck") => Err(RemoveError::Failed("disk".to_owned())),
+            (true, _) => Ok(()),
+            (false, _) => Err(RemoveError::NoChannel),
+        };
+        async move { removed }.boxed()
+    }
+
     fn block<'a>(
         &'a self,
         _: &'a ChannelId,
@@ -573,5 +585,33 @@ async fn each_failed_update_has_its_status_and_text() {
         let expected = format!("{{\"error\":\"{text}\"}}\n");
         assert_eq!((reply.status, reply.text()), (status, expected.as_str()));
         assert_eq!(reply.header("Allow"), None);
+    }
+}
+
+#[tokio::test]
+async fn a_removed_channel_is_204_and_then_404() {
+    let (addr, registrar) = start(Fake::default()).await;
+    registrar
+        .channels
+        .lock()
+        .extend([channel("ch1"), channel("stuck")]);
+    let remove = async |name| {
+        send(
+            addr,
+            &format!("DELETE /participation/v1/channels/{name} HTTP/1.1"),
+            b"",
+        )
+        .await
+    };
+    let reply = remove("ch1").await;
+    assert_eq!((reply.status, reply.text()), (204, ""));
+    for (name, status, text) in [
+        ("ch1", 404, "cannot remove: channel does not exist"),
+        ("stuck", 500, "cannot remove: disk"),
+        ("Bad", 400, "invalid channel ID: "),
+    ] {
+        let reply = remove(name).await;
+        assert_eq!(reply.status, status);
+        assert!(reply.text().contains(text), "{}", reply.text());
     }
 }

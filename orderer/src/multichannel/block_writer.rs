@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
+use configtx::Bundle;
 use configtx::identity::SigningIdentity;
-use configtx::{Bundle, validator};
 use consensus::{ConsenterMetadata, WriteError};
 use crossbeam_channel::{Receiver, Sender};
 use futures::FutureExt as _;
@@ -26,6 +26,7 @@ use tokio::sync::{oneshot, watch};
 
 use super::LOGGER;
 use super::disk_space::DiskSpace;
+use super::refused::{self, Reports};
 use crate::processor::Rules;
 
 /// Blocks that one sync covers at most.
@@ -67,6 +68,8 @@ pub struct Writing {
     pub no_expiration_checks: bool,
     /// Where the writer says that it waits for room.
     pub space: DiskSpace,
+    /// Where a config that is refused is reported.
+    pub reports: Reports,
     /// Held until the ledger is closed.
     pub alive: Arc<()>,
     /// Counted up when a config comes into force.
@@ -205,12 +208,8 @@ impl Writing {
 
     /// Checks a config block once more, against the config before it. What fails here is a fork or a bug of ours.
     fn next_config(&self, block: &Block) -> Result<Bundle, WriteError> {
-        let current = self.newest.bundle();
-        validator::validate(current, block).map_err(|error| {
-            let (sequence, config) = (current.sequence().0, self.last_config);
-            let reason = format!("it does not follow config {sequence}, which is in block {config}: {error}");
-            failed(number_of(block), &reason)
-        })
+        refused::validate(self.newest.bundle(), self.last_config, block)
+            .map_err(|refused| failed(refused.block, &self.reports.write(&self.channel, &refused)))
     }
 
     /// Makes blocks durable; waits while the disk is full.

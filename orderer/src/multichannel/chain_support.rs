@@ -18,6 +18,7 @@ use tokio::sync::watch;
 
 use super::block_writer::{BlockWriter, Writing};
 use super::disk_space::DiskSpace;
+use super::refused::{RefusedConfig, Reports};
 use super::view::View;
 use crate::processor::{self, ProcessError, Proposer, Rules, Verdict, config_update};
 
@@ -48,6 +49,8 @@ pub struct NodeParts {
     pub no_expiration_checks: bool,
     /// Whether the data folder has room.
     pub space: DiskSpace,
+    /// Where configs that are refused are reported.
+    pub reports: Reports,
     /// Counts configs coming into force, on any channel.
     pub configs: watch::Sender<u64>,
     /// One clone is held by each channel's writer, so that the end of the process can wait for them.
@@ -72,6 +75,9 @@ pub enum SupportError {
     /// The config is not valid.
     #[error("config block: {0}")]
     Bundle(#[from] configtx::bundle::BundleError),
+    /// The newest config does not follow the one before it.
+    #[error(transparent)]
+    Refused(#[from] Box<RefusedConfig>),
     /// The batch limits of the config contradict each other.
     #[error("config block: {0}")]
     Limits(#[from] blockcutter::LimitsError),
@@ -105,6 +111,7 @@ impl ChainSupport {
             no_expiration_checks: node.no_expiration_checks,
             space: node.space.clone(),
             configs: node.configs.clone(),
+            reports: node.reports.clone(),
             alive: Arc::clone(&node.writers),
         })?;
         let metadata = block::orderer_metadata(&newest.block)?

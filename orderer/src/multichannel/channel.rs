@@ -7,8 +7,9 @@ use ledger::{BlockReader, BlockStore};
 use protos::{ChannelId, Height};
 
 use super::LOGGER;
-use super::chain_support::{ChainSupport, NodeParts};
+use super::chain_support::{ChainSupport, NodeParts, SupportError};
 use super::health::{Health, HealthCell};
+use super::refused::RefusedConfig;
 use super::view::View;
 use crate::processor::{ProcessError, Rules};
 
@@ -32,8 +33,10 @@ impl Channel {
     /// `tokio` runtime. Whatever goes wrong ends as a quarantine.
     pub fn open(id: ChannelId, store: BlockStore, node: &NodeParts) -> Self {
         let health = HealthCell::starting(&id);
+        let reader = store.reader();
         let (support, metadata) = match ChainSupport::open(id.clone(), store, node) {
             Ok(opened) => opened,
+            Err(SupportError::Refused(refused)) => return Self::refused(id, reader, node, &refused),
             Err(error) => return Self::quarantined(id, &error),
         };
         let mut channel = Self {
@@ -61,6 +64,16 @@ impl Channel {
             support: None,
             chain: None,
         }
+    }
+
+    /// A channel whose newest config does not follow the one before it, under which `reader` goes on being read.
+    fn refused(id: ChannelId, reader: BlockReader, node: &NodeParts, refused: &RefusedConfig) -> Self {
+        let reason = node.reports.write(&id, refused);
+        let mut channel = Self::quarantined(id, &reason);
+        // It was in force, so its limits are good.
+        let view = View::under(Arc::clone(&refused.in_force), reader, node);
+        channel.view = view.ok().map(Arc::new);
+        channel
     }
 
     /// A channel whose ledger is damaged, of which `reader` has the blocks before the damage.

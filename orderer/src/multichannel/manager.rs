@@ -39,7 +39,7 @@ pub struct Manager {
     joins: JoinFiles,
     node: NodeParts,
     channels: ArcSwap<Channels>,
-    /// One join at a time.
+    /// One join or removal at a time.
     joining: Mutex<()>,
     /// True once nothing more is taken in.
     closed: watch::Sender<bool>,
@@ -266,15 +266,43 @@ impl Manager {
         }
     }
 
+    /// Held while a channel is joined or removed.
+    pub(super) fn joining(&self) -> &Mutex<()> {
+        &self.joining
+    }
+
+    pub(super) fn joins(&self) -> &JoinFiles {
+        &self.joins
+    }
+
+    pub(super) fn ledgers(&self) -> &LedgerFactory {
+        &self.ledgers
+    }
+
+    /// Takes a channel out of the table.
+    pub(super) fn forget(&self, channel: &ChannelId) {
+        self.channels.rcu(|channels| {
+            let mut channels = Channels::clone(channels);
+            channels.remove(channel);
+            channels
+        });
+        self.node.configs.send_modify(|count| *count += 1);
+    }
+
     fn insert(&self, channel: Channel) -> Arc<Channel> {
         let channel = Arc::new(channel);
+        self.keep(Arc::clone(&channel));
+        channel
+    }
+
+    /// Puts a channel into the table.
+    pub(super) fn keep(&self, channel: Arc<Channel>) {
         self.channels.rcu(|channels| {
             let mut channels = Channels::clone(channels);
             channels.insert(channel.id().clone(), Arc::clone(&channel));
             channels
         });
         self.node.configs.send_modify(|count| *count += 1);
-        channel
     }
 
     /// The TLS authorities of all organisations of all channels, each once, in DER.

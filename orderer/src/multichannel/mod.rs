@@ -15,6 +15,8 @@
 //! | [`block_writer`] | metadata, signature, append and sync, on a thread of its own |
 //! | [`disk_space`] | the pause while the disk is full |
 //! | `intake`, `reading`, `registrar` | the Manager as Broadcast, Deliver and the admin API see it |
+//! | `remove` | taking a channel off this node |
+//! | [`refused`] | a committed config that does not follow the one in force, and its report |
 //! | `update` | a config update handed in over REST |
 //! | [`health`] | starting, running, following, quarantined |
 //!
@@ -29,7 +31,9 @@ mod intake;
 pub mod join;
 pub mod manager;
 mod reading;
+pub mod refused;
 pub mod registrar;
+mod remove;
 mod update;
 pub mod view;
 

@@ -12,7 +12,7 @@ use super::channel::Channel;
 use super::health::Health;
 use super::manager::Manager;
 use crate::admin::{
-    BlockChoice, ChannelInfo, FetchError, JoinError, Registrar, Relation, Status, UpdateError,
+    BlockChoice, ChannelInfo, FetchError, JoinError, Registrar, Relation, RemoveError, Status, UpdateError,
 };
 
 /// The admin API's handle on the Manager.
@@ -36,6 +36,10 @@ impl Registrar for Participation {
 
     fn update(&self, envelope: Bytes) -> BoxFuture<'_, Result<ChannelInfo, UpdateError>> {
         async move { self.0.update(envelope).await.map(|channel| info(&channel)) }.boxed()
+    }
+
+    fn remove<'a>(&'a self, channel: &'a ChannelId) -> BoxFuture<'a, Result<(), RemoveError>> {
+        self.0.remove(channel.clone()).boxed()
     }
 
     fn block<'a>(

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use configtx::Bundle;
 use ledger::BlockReader;
 use protos::block;
 use protos::wire::common::Block;
@@ -10,6 +11,7 @@ use protos::{BlockNumber, ChannelId, Height, SealedBlock};
 use tokio::sync::watch;
 
 use super::chain_support::{NodeParts, SupportError};
+use super::refused;
 use crate::processor::Rules;
 
 /// One channel's config in force, and its blocks.
@@ -35,18 +37,27 @@ impl View {
         node: &NodeParts,
     ) -> Result<(Self, Newest), SupportError> {
         let newest = Newest::read(&reader)?;
-        let bundle = read_config(&reader, newest.last_config)?;
+        let bundle = config_in_force(&reader, newest.last_config)?;
         if bundle.channel_id() != channel {
             let found = bundle.channel_id().clone();
             return Err(SupportError::OtherChannel { found });
         }
-        let rules = Rules::new(Arc::new(bundle), node.no_expiration_checks)?;
-        let view = Self {
+        let view = Self::under(Arc::new(bundle), reader, node)?;
+        Ok((view, newest))
+    }
+
+    /// The blocks of `reader`, for whom `bundle` lets in.
+    pub(super) fn under(
+        bundle: Arc<Bundle>,
+        reader: BlockReader,
+        node: &NodeParts,
+    ) -> Result<Self, SupportError> {
+        let rules = Rules::new(bundle, node.no_expiration_checks)?;
+        Ok(Self {
             rules: Arc::new(ArcSwap::from_pointee(rules)),
             heights: watch_heights(&reader),
             reader,
-        };
-        Ok((view, newest))
+        })
     }
 
     /// The checks in force.
@@ -84,10 +95,21 @@ impl Newest {
     }
 }
 
-fn read_config(reader: &BlockReader, number: BlockNumber) -> Result<configtx::Bundle, SupportError> {
+/// The config of block `number`, the newest one. It was checked before it was written; here it is checked once more,
+/// as what is on the disk may not be what was written.
+fn config_in_force(reader: &BlockReader, number: BlockNumber) -> Result<Bundle, SupportError> {
+    let block = read_block(reader, number)?;
+    let Some(before) = number.0.checked_sub(1).map(BlockNumber) else {
+        return Ok(Bundle::from_block(&block)?);
+    };
+    let previous = block::last_config(&read_block(reader, before)?)?;
+    let bundle = Bundle::from_block(&read_block(reader, previous)?)?;
+    Ok(refused::validate(&Arc::new(bundle), previous, &block)?)
+}
+
+fn read_block(reader: &BlockReader, number: BlockNumber) -> Result<Block, SupportError> {
     let found = reader.get(number)?.ok_or(SupportError::NoConfigBlock(number))?;
-    let found = found.decode().map_err(|_| SupportError::NoConfigBlock(number))?;
-    Ok(configtx::Bundle::from_block(&found)?)
+    found.decode().map_err(|_| SupportError::NoConfigBlock(number))
 }
 
 fn watch_heights(reader: &BlockReader) -> watch::Receiver<Height> {

@@ -37,6 +37,7 @@ use crate::local_msp::{self, LocalMspError};
 use crate::multichannel::chain_support::NodeParts;
 use crate::multichannel::disk_space::DiskSpace;
 use crate::multichannel::manager::{Manager, OpenError};
+use crate::multichannel::refused::Reports;
 use crate::multichannel::registrar::Participation;
 use crate::shutdown;
 use crate::tls::{self, Acceptor, Incoming, TlsError};
@@ -210,6 +211,7 @@ fn open_manager(config: &Config) -> Result<Manager, RunError> {
         identity: Arc::new(identity),
         no_expiration_checks: config.general.authentication.no_expiration_checks,
         space: DiskSpace::default(),
+        reports: Reports::below(&config.ledger.location),
         configs: watch::Sender::new(0),
         writers: Arc::default(),
     };

@@ -30,22 +30,22 @@ use tests::fixture::ports;
 use tests::fixture::process::Node;
 
 /// The channel's name.
-pub const CHANNEL: &str = "changing";
+pub(crate) const CHANNEL: &str = "changing";
 /// How long anything may take on a busy machine.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 const HOST: &str = "o1";
 const LOCALHOST: &str = "127.0.0.1";
 
 /// An organisation. Group name and MSP id are the same.
-pub struct Org {
-    pub name: &'static str,
+pub(crate) struct Org {
+    pub(crate) name: &'static str,
     domain: String,
     paths: OrgPaths,
 }
 
 impl Org {
     /// Makes identities below `root`: an administrator, and two users or one node.
-    pub fn make(root: &Path, name: &'static str, kind: OrgKind) -> Self {
+    pub(crate) fn make(root: &Path, name: &'static str, kind: OrgKind) -> Self {
         let domain = format!("{}.example", name.to_lowercase());
         let spec = OrgSpec::new(kind, &domain, KeyType::Ed25519);
         let spec = match kind {
@@ -57,28 +57,28 @@ impl Org {
         Self { name, domain, paths }
     }
 
-    pub fn admin(&self) -> SigningIdentity {
+    pub(crate) fn admin(&self) -> SigningIdentity {
         self.member("Admin")
     }
 
     /// `Admin`, `User1` or `User2`.
-    pub fn member(&self, name: &str) -> SigningIdentity {
+    pub(crate) fn member(&self, name: &str) -> SigningIdentity {
         let folder = self.paths.user_msp(&format!("{name}@{}", self.domain));
         msp_folder::signing_identity(&folder, self.name).expect("an identity")
     }
 
     /// Signs envelopes for the channel as a member.
-    pub fn signer(&self, name: &str) -> EnvelopeSigner {
+    pub(crate) fn signer(&self, name: &str) -> EnvelopeSigner {
         let channel = ChannelId::parse(CHANNEL).expect("a channel name");
         EnvelopeSigner::new(Arc::new(self.member(name)), channel)
     }
 
-    pub fn paths(&self) -> &OrgPaths {
+    pub(crate) fn paths(&self) -> &OrgPaths {
         &self.paths
     }
 
     /// The value `MSP` of its group.
-    pub fn msp_value(&self) -> Bytes {
+    pub(crate) fn msp_value(&self) -> Bytes {
         let folder = msp_folder::MspFolder::read(&self.paths.msp(), self.name).expect("an MSP folder");
         folder.to_wire().encode_to_vec().into()
     }
@@ -94,12 +94,12 @@ impl Org {
 }
 
 /// The node, its channel and the channel's first organisations.
-pub struct Field {
-    pub node: Node,
-    pub orderers: Org,
-    pub alpha: Org,
-    pub beta: Org,
-    pub batch: BatchSpec,
+pub(crate) struct Field {
+    pub(crate) node: Node,
+    pub(crate) orderers: Org,
+    pub(crate) alpha: Org,
+    pub(crate) beta: Org,
+    pub(crate) batch: BatchSpec,
     address: Address,
     admin_address: Address,
     folder: TempDir,
@@ -107,12 +107,12 @@ pub struct Field {
 
 impl Field {
     /// Starts a node and joins the channel.
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         Self::start_with(false).await
     }
 
     /// As [`start`](Self::start); the node may ask every client for a certificate of one of the channel's organisations.
-    pub async fn start_with(client_auth: bool) -> Self {
+    pub(crate) async fn start_with(client_auth: bool) -> Self {
         let mut field = Self::prepare(client_auth);
         field.node.start();
         let genesis = field.genesis(CHANNEL, &[&field.alpha, &field.beta]);
@@ -121,7 +121,7 @@ impl Field {
     }
 
     /// Makes everything and starts nothing.
-    pub fn prepare(client_auth: bool) -> Self {
+    pub(crate) fn prepare(client_auth: bool) -> Self {
         let folder = TempDir::with_prefix("ordain-").expect("a temporary folder");
         let root = folder.path().join("crypto");
         let field = Self {
@@ -144,21 +144,21 @@ impl Field {
     }
 
     /// A folder for more files.
-    pub fn folder(&self) -> &Path {
+    pub(crate) fn folder(&self) -> &Path {
         self.folder.path()
     }
 
-    pub fn admin_address(&self) -> &Address {
+    pub(crate) fn admin_address(&self) -> &Address {
         &self.admin_address
     }
 
     /// First block of a channel whose applications are those of `orgs`.
-    pub fn genesis(&self, channel: &str, orgs: &[&Org]) -> Block {
+    pub(crate) fn genesis(&self, channel: &str, orgs: &[&Org]) -> Block {
         self.genesis_of(channel, orgs, ConsensusSpec::Solo)
     }
 
     /// First block of a raft channel of the first organisations.
-    pub fn raft_genesis(&self) -> Block {
+    pub(crate) fn raft_genesis(&self) -> Block {
         let node = self
             .orderers
             .paths
@@ -183,34 +183,34 @@ impl Field {
         spec.block(SystemTime::now()).expect("a genesis block")
     }
 
-    pub async fn join(&self, genesis: &Block) {
+    pub(crate) async fn join(&self, genesis: &Block) {
         let joined = self.admin().join(genesis.encode_to_vec().into()).await;
         joined.expect("the node joins");
     }
 
     /// An organisation that is not in the channel yet.
-    pub fn newcomer(&self, name: &'static str) -> Org {
+    pub(crate) fn newcomer(&self, name: &'static str) -> Org {
         Org::make(&self.folder.path().join("crypto"), name, OrgKind::Peer)
     }
 
     /// The group that an organisation would have below `Application`.
-    pub fn application_group(&self, org: &Org) -> ConfigGroup {
+    pub(crate) fn application_group(&self, org: &Org) -> ConfigGroup {
         let genesis = Bundle::from_block(&self.genesis(CHANNEL, &[org])).expect("a config");
         let root = genesis.config().channel_group.as_ref().expect("a root");
         root.groups["Application"].groups[org.name].clone()
     }
 
     /// The node's REST interface.
-    pub fn admin(&self) -> AdminClient {
+    pub(crate) fn admin(&self) -> AdminClient {
         AdminClient::new(&self.admin_address, Some(&self.tls(&self.orderers))).expect("an admin client")
     }
 
     /// A connection with a TLS certificate of the orderers' organisation.
-    pub async fn connect(&self) -> Connection {
+    pub(crate) async fn connect(&self) -> Connection {
         self.connect_as(&self.orderers).await.expect("a connection")
     }
 
-    pub async fn connect_as(&self, org: &Org) -> Result<Connection, client::connection::ConnectError> {
+    pub(crate) async fn connect_as(&self, org: &Org) -> Result<Connection, client::connection::ConnectError> {
         let target = Target {
             address: self.address.clone(),
             tls: Some(self.tls(org)),
@@ -270,7 +270,7 @@ Admin:
     }
 
     /// The config in force, as the newest block tells.
-    pub async fn config(&self) -> Config {
+    pub(crate) async fn config(&self) -> Config {
         let newest = self.block(Position::Newest).await;
         let number = block::last_config(&newest).expect("metadata");
         let block = self.block(Position::Number(number)).await;
@@ -286,12 +286,12 @@ Admin:
     }
 
     /// Blocks as `signer` gets them.
-    pub async fn deliver(&self, signer: &EnvelopeSigner, seek: Seek) -> DeliverStream {
+    pub(crate) async fn deliver(&self, signer: &EnvelopeSigner, seek: Seek) -> DeliverStream {
         DeliverStream::new(&self.connect().await, signer.clone(), seek, Resume::NEVER)
     }
 
     /// Every block.
-    pub async fn chain(&self) -> Vec<SealedBlock> {
+    pub(crate) async fn chain(&self) -> Vec<SealedBlock> {
         let seek = Seek::range(Position::Oldest, Position::Newest);
         let mut stream = self.deliver(&self.orderers.signer("Admin"), seek).await;
         let mut chain = Vec::new();
@@ -302,12 +302,12 @@ Admin:
     }
 
     /// The update that `edit` makes of the config in force, approved by every administrator.
-    pub async fn update(&self, edit: impl FnOnce(&mut ConfigGroup)) -> Bytes {
+    pub(crate) async fn update(&self, edit: impl FnOnce(&mut ConfigGroup)) -> Bytes {
         self.update_of(&self.config().await, edit)
     }
 
     /// The update that `edit` makes of `config`.
-    pub fn update_of(&self, config: &Config, edit: impl FnOnce(&mut ConfigGroup)) -> Bytes {
+    pub(crate) fn update_of(&self, config: &Config, edit: impl FnOnce(&mut ConfigGroup)) -> Bytes {
         let mut updated = config.clone();
         edit(updated.channel_group.as_mut().expect("a root"));
         let update = compute_update(CHANNEL, config, &updated).expect("a difference");
@@ -329,7 +329,11 @@ Admin:
     }
 
     /// Sends envelopes on a stream of their own.
-    pub async fn send(&self, level: Acknowledge, envelopes: Vec<Bytes>) -> Result<u64, BroadcastError> {
+    pub(crate) async fn send(
+        &self,
+        level: Acknowledge,
+        envelopes: Vec<Bytes>,
+    ) -> Result<u64, BroadcastError> {
         let options = BroadcastOptions {
             acknowledge: Some(level),
             ..BroadcastOptions::default()
@@ -338,14 +342,14 @@ Admin:
     }
 
     /// Has an update ordered; ready when it is in force.
-    pub async fn change(&self, edit: impl FnOnce(&mut ConfigGroup)) {
+    pub(crate) async fn change(&self, edit: impl FnOnce(&mut ConfigGroup)) {
         let update = self.update(edit).await;
         let committed = self.send(Acknowledge::Committed, vec![update]).await;
         committed.expect("the update is ordered");
     }
 
     /// Orders one message; ready when it is durable.
-    pub async fn order(&self, signer: &EnvelopeSigner) -> Result<u64, BroadcastError> {
+    pub(crate) async fn order(&self, signer: &EnvelopeSigner) -> Result<u64, BroadcastError> {
         let message = signer.transaction(Bytes::from_static(b"message")).bytes;
         self.send(Acknowledge::Committed, vec![message]).await
     }
@@ -370,20 +374,20 @@ fn approval(admin: &SigningIdentity, update: &[u8]) -> ConfigSignature {
 }
 
 /// Replaces the content of a value, whose version the computed update raises.
-pub fn set_value(group: &mut ConfigGroup, key: &str, value: Bytes) {
+pub(crate) fn set_value(group: &mut ConfigGroup, key: &str, value: Bytes) {
     let old = group.values.get(key).cloned().unwrap_or_default();
     group.values.insert(key.to_owned(), ConfigValue { value, ..old });
 }
 
 /// The group at `path` below the root.
-pub fn group<'a>(root: &'a mut ConfigGroup, path: &[&str]) -> &'a mut ConfigGroup {
+pub(crate) fn group<'a>(root: &'a mut ConfigGroup, path: &[&str]) -> &'a mut ConfigGroup {
     path.iter().fold(root, |group, name| {
         group.groups.get_mut(*name).expect("a group of that name")
     })
 }
 
 /// Sets how many messages a block has.
-pub fn set_batch(root: &mut ConfigGroup, messages: u32) {
+pub(crate) fn set_batch(root: &mut ConfigGroup, messages: u32) {
     let value = protos::wire::orderer::BatchSize {
         max_message_count: messages,
         absolute_max_bytes: 200_000,
@@ -398,7 +402,7 @@ pub fn set_batch(root: &mut ConfigGroup, messages: u32) {
 
 /// Goes through a chain as an auditor would: each block is signed by whom the config before it asks for, each config
 /// follows the one before it, and each block names the newest config. Answers the last config.
-pub fn replay(chain: &[SealedBlock]) -> Bundle {
+pub(crate) fn replay(chain: &[SealedBlock]) -> Bundle {
     let genesis = chain[0].decode().expect("a block");
     let mut bundle = Bundle::from_block(&genesis).expect("a config");
     let mut last_config = BlockNumber::GENESIS;
@@ -419,7 +423,7 @@ pub fn replay(chain: &[SealedBlock]) -> Bundle {
 }
 
 /// What a refused envelope was answered.
-pub fn refusal(outcome: Result<u64, BroadcastError>) -> (i32, String) {
+pub(crate) fn refusal(outcome: Result<u64, BroadcastError>) -> (i32, String) {
     match outcome {
         Err(BroadcastError::Refused { status, info, .. }) => (status, info),
         other => panic!("expected a refusal, not {other:?}"),

@@ -99,22 +99,9 @@ fn propose(
 
 /// No channel of this node can be of type etcdraft yet, so this asks the processor.
 #[test]
-fn a_raft_channel_enters_and_leaves_maintenance_and_changes_its_type_in_neither_step() {
+fn a_raft_channel_enters_and_leaves_maintenance_with_nothing_else_in_the_same_update() {
     let field = Field::prepare(false);
     let genesis = Arc::new(Bundle::from_block(&field.raft_genesis()).expect("a config"));
-    let to_bft = |root: &mut ConfigGroup| {
-        let orderer = group(root, &["Orderer"]);
-        let value = ConsensusType {
-            r#type: "BFT".to_owned(),
-            ..ConsensusType::decode(orderer.values["ConsensusType"].value.clone()).expect("a type")
-        };
-        set_value(orderer, "ConsensusType", value.encode_to_vec().into());
-    };
-    let at_once = propose(&field, &genesis, to_bft);
-    assert!(
-        matches!(at_once, Err(ProcessError::MaintenanceStep(_))),
-        "{at_once:?}"
-    );
     let combined = propose(&field, &genesis, |root| {
         set_state(root, State::Maintenance);
         set_batch(root, 3);

@@ -17,7 +17,7 @@ const ED25519: &[u8] = &[0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70];
 const VERSION_2: &[u8] = &[0x02, 0x01, 0x01];
 
 /// The list of `org` that revokes the certificate of `revoked`, as PEM.
-pub fn list(org: &Org, revoked: &SigningIdentity) -> String {
+pub(crate) fn list(org: &Org, revoked: &SigningIdentity) -> String {
     let folder = org.paths().root().join("ca");
     let (certificate, key) = (read(&folder, "pem"), read(&folder, "_sk"));
     let authority = SigningIdentity::new(org.name, &certificate, &key).expect("the authority");
