@@ -431,7 +431,7 @@ async fn methods_a_path_does_not_have_are_named_with_those_it_has() {
     for (method, path, allow) in [
         ("PATCH", "/participation/v1/channels", "GET, POST, PUT"),
         ("HEAD", "/participation/v1/channels", "GET, POST, PUT"),
-        ("POST", "/participation/v1/channels/ch1", "GET"),
+        ("POST", "/participation/v1/channels/ch1", "GET, DELETE"),
         ("PUT", "/participation/v1/channels/ch1/blocks/1", "GET"),
     ] {
         let reply = send(addr, &format!("{method} {path} HTTP/1.1"), b"").await;

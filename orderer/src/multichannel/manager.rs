@@ -291,15 +291,15 @@ impl Manager {
 
     fn insert(&self, channel: Channel) -> Arc<Channel> {
         let channel = Arc::new(channel);
-        self.keep(Arc::clone(&channel));
+        self.keep(&channel);
         channel
     }
 
     /// Puts a channel into the table.
-    pub(super) fn keep(&self, channel: Arc<Channel>) {
+    pub(super) fn keep(&self, channel: &Arc<Channel>) {
         self.channels.rcu(|channels| {
             let mut channels = Channels::clone(channels);
-            channels.insert(channel.id().clone(), Arc::clone(&channel));
+            channels.insert(channel.id().clone(), Arc::clone(channel));
             channels
         });
         self.node.configs.send_modify(|count| *count += 1);

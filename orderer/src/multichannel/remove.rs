@@ -43,7 +43,7 @@ impl Manager {
         let halted = tokio::time::timeout(LET_GO_TIME_MAX, channel.halt()).await;
         if halted.is_err() {
             // It goes on as it was.
-            self.keep(channel);
+            self.keep(&channel);
             return Err(RemoveError::Failed("its chain does not stop".to_owned()));
         }
         drop(channel);
@@ -54,7 +54,7 @@ impl Manager {
             .and_then(|removed| removed);
         removed.map_err(|reason| {
             let left = format!("its removal did not finish: {reason}");
-            self.keep(Arc::new(Channel::quarantined(name.clone(), &left)));
+            self.keep(&Arc::new(Channel::quarantined(name.clone(), &left)));
             RemoveError::Failed(reason)
         })
     }

@@ -4,6 +4,7 @@ use std::fs;
 use std::sync::Arc;
 
 use client::deliver::{Position, Seek};
+use consensus::ConsenterMetadata;
 use ledger::{LedgerFactory, LedgerOptions};
 use orderer::multichannel::block_writer::seal;
 use prost::Message as _;
@@ -92,11 +93,11 @@ fn forged(field: &Field, tip: &SealedBlock, config: Config) -> SealedBlock {
     let number = BlockNumber(2);
     let next = block::next(number, tip.hash(), vec![entry.encode_to_vec().into()]);
     let identity = field.orderers.admin();
-    seal(next, Default::default(), number, &identity, &[1; 24]).expect("a block")
+    seal(next, ConsenterMetadata::default(), number, &identity, &[1; 24]).expect("a block")
 }
 
 fn append(field: &Field, block: &SealedBlock) {
-    let options = LedgerOptions::at(&field.folder().join("data"));
+    let options = LedgerOptions::at(field.folder().join("data"));
     let ledgers = LedgerFactory::open(options).expect("the ledgers of a stopped node");
     let mut store = ledgers.open_channel(&channel(CHANNEL)).expect("its ledger");
     store.append(block).expect("appended");

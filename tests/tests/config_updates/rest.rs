@@ -152,14 +152,14 @@ async fn ordain_channel_update_hands_in_an_update() {
             .arg(tls.join("client.key"));
         command.output().expect("ordain runs")
     };
-    let first = tokio::task::block_in_place(&ordain);
+    let first = tokio::task::block_in_place(ordain);
     assert!(
         first.status.success(),
         "{}",
         String::from_utf8_lossy(&first.stderr)
     );
     until_batch(&field, 4).await;
-    let second = tokio::task::block_in_place(&ordain);
+    let second = tokio::task::block_in_place(ordain);
     assert!(!second.status.success());
     let text = String::from_utf8_lossy(&second.stderr);
     assert!(text.contains("is written at version 1, expected 2"), "{text}");
