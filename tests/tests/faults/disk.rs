@@ -176,12 +176,15 @@ fn copy_folder(from: &Path, to: &Path) {
     }
 }
 
+/// What is done to the index of a stopped node; the second argument is a copy of the index as it was earlier.
+type Spoil = fn(&Network, &Path);
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_index_that_is_stale_missing_or_unreadable_is_made_good_from_the_blocks() {
     let (mut network, mut chain) = stopped().await;
     let stale = network.node.folder().join("stale");
     copy_folder(&index(&network), &stale);
-    let spoil: [(&str, fn(&Network, &Path), &str); 3] = [
+    let spoil: [(&str, Spoil, &str); 3] = [
         (
             "stale",
             |network, stale| {

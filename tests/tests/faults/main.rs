@@ -32,7 +32,7 @@ use protos::wire::common::Status;
 use tests::fixture::network::{Network, NetworkSpec};
 
 /// How long anything may take on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A node that orders the channel of `spec`.
 async fn running(spec: &NetworkSpec) -> Network {

@@ -57,7 +57,7 @@ async fn a_second_process_on_the_same_folder_gives_up_and_the_first_goes_on() {
     assert_eq!(whole_chain(&network).await.len(), 1);
 }
 
-/// The answer of the health service: 1 is SERVING, 2 is NOT_SERVING (`grpc.health.v1`).
+/// The answer of the health service: 1 is SERVING, 2 is `NOT_SERVING` (`grpc.health.v1`).
 #[derive(Clone, PartialEq, prost::Message)]
 struct Health {
     #[prost(int32, tag = "1")]
