@@ -25,6 +25,7 @@ use orderer::multichannel::block_writer::seal;
 use orderer::multichannel::chain_support::NodeParts;
 use orderer::multichannel::disk_space::DiskSpace;
 use orderer::multichannel::manager::Manager;
+use orderer::multichannel::refused::Reports;
 use orderer::processor::{Prepared, Rules};
 use protos::block::{self, Hash};
 use protos::envelope::Opened;
@@ -192,6 +193,7 @@ fn check_stage(network: &Network, key: KeyType, entries: &[Bytes]) {
             identity: Arc::new(network.node_identity()),
             no_expiration_checks: false,
             space: DiskSpace::default(),
+            reports: Reports::below(&network.data_folder()),
             configs: tokio::sync::watch::Sender::new(0),
             writers: Arc::default(),
         };
