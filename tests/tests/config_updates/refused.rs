@@ -45,7 +45,7 @@ async fn a_committed_config_that_does_not_follow_quarantines_its_channel_with_bo
     ] {
         assert!(report.contains(part), "no {part} in {report}");
     }
-    assert!(field.node.stderr().contains(expected), "the log says it as well");
+    field.node.wait_for(expected, PATIENCE);
 
     // Its blocks can be read, by whom the config before lets in.
     let mut seek = Seek::range(Position::Oldest, Position::Newest);

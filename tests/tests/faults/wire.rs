@@ -213,6 +213,6 @@ async fn a_channel_that_is_not_here_is_told_apart_by_each_call() {
     let (blocks, status) = fetch(&network, &signer, Seek::one(Position::Oldest)).await;
     assert_eq!((blocks.len(), status), (0, Some(Status::NotFound)));
     let text = "channel does not exist";
-    assert!(network.node.stderr().contains(text), "no {text:?} in the log");
+    network.node.wait_for(text, PATIENCE);
     bystander.orders().await;
 }
