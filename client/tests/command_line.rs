@@ -1,29 +1,13 @@
 //! The binary `ordain` as a shell sees it: files made, exit codes, what stderr says. Nothing here needs a node.
 
+mod program;
+
 use std::path::Path;
-use std::process::{Command, Output};
 
 use configtx::Bundle;
+use program::{ordain, stderr, succeed};
 use prost::Message as _;
 use protos::wire::common::Block;
-
-fn ordain(folder: &Path, arguments: &str) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_ordain"))
-        .current_dir(folder)
-        .args(arguments.split_whitespace())
-        .output()
-        .unwrap()
-}
-
-fn succeed(folder: &Path, arguments: &str) -> String {
-    let output = ordain(folder, arguments);
-    assert!(output.status.success(), "{arguments}: {}", stderr(&output));
-    String::from_utf8(output.stdout).unwrap()
-}
-
-fn stderr(output: &Output) -> String {
-    String::from_utf8(output.stderr.clone()).unwrap()
-}
 
 fn bundle(path: &Path) -> Bundle {
     let bytes = std::fs::read(path).unwrap();

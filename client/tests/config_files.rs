@@ -1,30 +1,12 @@
 //! `ordain config` on files alone: compute, show, sign, explain. Nothing here needs a node.
 
-use std::path::Path;
-use std::process::{Command, Output};
+mod program;
 
+use program::{ordain, stderr, succeed};
 use serde_json::Value;
 
 const ORDERER_ADMIN: &str = "OrdererMSP=crypto/ordererOrganizations/example.com/users/Admin@example.com/msp";
 const ORG1_ADMIN: &str = "Org1MSP=crypto/peerOrganizations/org1.test/users/Admin@org1.test/msp";
-
-fn ordain(folder: &Path, arguments: &str) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_ordain"))
-        .current_dir(folder)
-        .args(arguments.split_whitespace())
-        .output()
-        .unwrap()
-}
-
-fn succeed(folder: &Path, arguments: &str) -> String {
-    let output = ordain(folder, arguments);
-    assert!(output.status.success(), "{arguments}: {}", stderr(&output));
-    String::from_utf8(output.stdout).unwrap()
-}
-
-fn stderr(output: &Output) -> String {
-    String::from_utf8(output.stderr.clone()).unwrap()
-}
 
 /// Identities, and two genesis blocks that differ in the size of a batch.
 fn two_configs() -> tempfile::TempDir {

@@ -182,69 +182,45 @@ trait Element: Clone {
     fn change_to(&self, updated: &Self) -> Option<Change<Self>>;
 }
 
-impl Element for ConfigValue {
-    fn version(&self) -> u64 {
-        self.version
-    }
+/// Values and policies are alike: neither has members, and each differs as a whole.
+macro_rules! element_without_members {
+    ($element:ident, $content:ident) => {
+        impl Element for $element {
+            fn version(&self) -> u64 {
+                self.version
+            }
 
-    fn at(version: u64) -> Self {
-        Self {
-            version,
-            ..Self::default()
+            fn at(version: u64) -> Self {
+                Self {
+                    version,
+                    ..Self::default()
+                }
+            }
+
+            fn as_new(&self) -> Self {
+                Self {
+                    version: 0,
+                    ..self.clone()
+                }
+            }
+
+            fn change_to(&self, updated: &Self) -> Option<Change<Self>> {
+                let same = self.mod_policy == updated.mod_policy && self.$content == updated.$content;
+                let version = next(self.version);
+                (!same).then(|| Change {
+                    read: None,
+                    write: Self {
+                        version,
+                        ..updated.clone()
+                    },
+                })
+            }
         }
-    }
-
-    fn as_new(&self) -> Self {
-        Self {
-            version: 0,
-            ..self.clone()
-        }
-    }
-
-    fn change_to(&self, updated: &Self) -> Option<Change<Self>> {
-        let same = self.mod_policy == updated.mod_policy && self.value == updated.value;
-        let version = next(self.version);
-        (!same).then(|| Change {
-            read: None,
-            write: Self {
-                version,
-                ..updated.clone()
-            },
-        })
-    }
+    };
 }
 
-impl Element for ConfigPolicy {
-    fn version(&self) -> u64 {
-        self.version
-    }
-
-    fn at(version: u64) -> Self {
-        Self {
-            version,
-            ..Self::default()
-        }
-    }
-
-    fn as_new(&self) -> Self {
-        Self {
-            version: 0,
-            ..self.clone()
-        }
-    }
-
-    fn change_to(&self, updated: &Self) -> Option<Change<Self>> {
-        let same = self.mod_policy == updated.mod_policy && self.policy == updated.policy;
-        let version = next(self.version);
-        (!same).then(|| Change {
-            read: None,
-            write: Self {
-                version,
-                ..updated.clone()
-            },
-        })
-    }
-}
+element_without_members!(ConfigValue, value);
+element_without_members!(ConfigPolicy, policy);
 
 impl Element for ConfigGroup {
     fn version(&self) -> u64 {

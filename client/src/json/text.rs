@@ -178,7 +178,7 @@ impl<'a> Reader<'a> {
         Ok(plain)
     }
 
-    /// Reads `\uXXXX`, or two of them that are one character.
+    /// Reads `\u` with its four digits, or two such that are one character.
     fn unicode(&mut self) -> Result<char, SyntaxError> {
         let first = self.unit().ok_or(SyntaxError::Escape)?;
         self.at += 6;
@@ -192,7 +192,7 @@ impl<'a> Reader<'a> {
         Ok(char::from_u32(first).unwrap_or(char::REPLACEMENT_CHARACTER))
     }
 
-    /// The number in `\uXXXX`, if that stands here.
+    /// The number behind `\u`, if four hexadecimal digits stand there.
     fn unit(&self) -> Option<u32> {
         let digits = self.rest().strip_prefix("\\u")?.get(..4)?;
         let hexadecimal = digits.bytes().all(|digit| digit.is_ascii_hexdigit());

@@ -131,29 +131,11 @@ fn in_order(low: Named<'_>, high: Named<'_>) -> Result<(), BftOptionsError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn usual() -> Options {
-        Options {
-            request_batch_max_count: 100,
-            request_batch_max_bytes: 10_485_760,
-            request_batch_max_interval: "50ms".into(),
-            incoming_message_buffer_size: 200,
-            request_pool_size: 400,
-            request_forward_timeout: "2s".into(),
-            request_complain_timeout: "20s".into(),
-            request_auto_remove_timeout: "3m0s".into(),
-            view_change_resend_interval: "5s".into(),
-            view_change_timeout: "20s".into(),
-            leader_heartbeat_timeout: "1m0s".into(),
-            leader_heartbeat_count: 10,
-            collect_timeout: "1s".into(),
-            ..Options::default()
-        }
-    }
+    use crate::genesis::bft_options;
 
     #[test]
     fn usual_options_pass() {
-        assert_eq!(check_options(&usual().encode_to_vec()), Ok(usual()));
+        assert_eq!(check_options(&bft_options().encode_to_vec()), Ok(bft_options()));
     }
 
     #[test]
@@ -198,7 +180,7 @@ mod tests {
             ),
         ];
         for (change, expected) in cases {
-            let mut options = usual();
+            let mut options = bft_options();
             change(&mut options);
             let found = check_options(&options.encode_to_vec()).unwrap_err();
             assert_eq!(found.to_string(), format!("BFT option {expected}"));
