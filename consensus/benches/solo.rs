@@ -13,7 +13,8 @@ use std::time::{Duration, Instant};
 use blockcutter::{BatchLimits, Receiver};
 use bytes::Bytes;
 use consensus::solo::SoloConsenter;
-use consensus::solo::core::{Action, Event, SoloCore, TicketId};
+use consensus::solo::core::{Action, Event, SoloCore};
+use consensus::ticket::TicketId;
 use consensus::{
     BatchConfig, Chain, Consenter, ConsenterMetadata, ConsenterSupport, Members, Revalidate, RevalidateError,
     Submission, SubmissionKind, WriteError,
@@ -61,6 +62,26 @@ impl ConsenterSupport for Nowhere {
 
     fn batch_config(&self) -> BatchConfig {
         batch_config()
+    }
+
+    fn consensus_metadata(&self) -> bytes::Bytes {
+        bytes::Bytes::new()
+    }
+
+    fn block(&self, _number: protos::BlockNumber) -> Result<Option<Block>, String> {
+        Ok(None)
+    }
+
+    fn own_place(&self, _consenters: &[protos::wire::etcdraft::Consenter]) -> Option<usize> {
+        None
+    }
+
+    fn transport(&self) -> Arc<dyn consensus::Transport> {
+        Arc::new(consensus::transport::Alone)
+    }
+
+    fn block_source(&self) -> Arc<dyn consensus::BlockSource> {
+        Arc::new(consensus::block_source::NoSource)
     }
 
     fn create_next_block(&self, batch: Vec<Envelope>) -> Block {

@@ -1,12 +1,12 @@
 //! One channel's ordering, as the front end sees it.
 
-use bytes::Bytes;
 use futures::future::BoxFuture;
 use protos::{ConfigSeq, ConsenterId, Envelope};
 use tokio::sync::watch;
 
 use crate::consenter::Members;
 use crate::ticket::{Ticket, Tickets};
+use crate::transport::ClusterMessage;
 
 /// One channel's ordering. Made by a [`Consenter`](crate::Consenter).
 pub trait Chain: Send + Sync {
@@ -28,7 +28,8 @@ pub trait Chain: Send + Sync {
     /// on it.
     fn errored(&self) -> watch::Receiver<bool>;
 
-    /// A message of another orderer, already authenticated as `from`.
+    /// A message of another orderer, already authenticated as `from`. Never waits: a full inbox drops it, which
+    /// the sender's protocol repairs.
     fn receive(&self, from: ConsenterId, message: ClusterMessage) -> Result<(), ReceiveError>;
 
     /// What the chain knows of its members, for judging a config that changes them.
@@ -49,9 +50,23 @@ pub trait Chain: Send + Sync {
     /// While the ledger waits for disk space this waits too: the caller bounds it.
     fn halt(&self) -> BoxFuture<'_, ()>;
 
-    /// Ready when the chain has ended: `Ok` after a halt, else what broke it. Whoever runs the chain waits on
-    /// this to quarantine the channel.
-    fn ended(&self) -> BoxFuture<'static, Result<(), ChainFailure>>;
+    /// Ready when the chain has ended, with how, or with what broke it. Whoever runs the chain waits on this, to
+    /// go on as a follower or to quarantine the channel.
+    fn ended(&self) -> BoxFuture<'static, Result<Ended, ChainFailure>>;
+}
+
+/// How a chain that did not break has ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// It was halted.
+    Halted,
+    /// This node is no consenter of the channel any more, or under another id than the chain has.
+    NotMember,
+    /// The node has lost part of its log and must not take part under its present id.
+    LostLog {
+        /// What was found.
+        reason: String,
+    },
 }
 
 /// An envelope that was valid at `config_seq`.
@@ -87,6 +102,12 @@ pub enum EnqueueError {
     /// The chain broke.
     #[error("chain is stopped: {0}")]
     Failed(ChainFailure),
+    /// Nobody leads, and nobody did within the time a submission may wait for it.
+    #[error("no Raft leader: {reason}")]
+    NoLeader {
+        /// What is known about it.
+        reason: String,
+    },
 }
 
 /// What broke a chain.
@@ -95,6 +116,12 @@ pub enum ChainFailure {
     /// A block could not be written; it may or may not be in the ledger.
     #[error("{0}")]
     Write(#[from] crate::support::WriteError),
+    /// The consenter's log could not be written; nothing that hangs on it was sent.
+    #[error("the log cannot be written: {reason}")]
+    Log {
+        /// What went wrong.
+        reason: String,
+    },
     /// A task of the chain panicked: a bug of ours.
     #[error("{task} task panicked: {message}")]
     Panic {
@@ -113,6 +140,25 @@ pub struct ChainStatus {
     /// Submissions that were taken in and dropped since the start, since the config had moved on and they were not
     /// valid any more. A client at level `accepted` was told SUCCESS for them (`docs/spec/behaviour.md` §1.5).
     pub dropped: u64,
+    /// How the cluster stands, as far as this member knows; none for types without one.
+    pub cluster: Option<ClusterStatus>,
+}
+
+/// How a channel's cluster stands, as one member sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClusterStatus {
+    /// This member.
+    pub id: ConsenterId,
+    /// All members, in the order of the config in force.
+    pub members: Vec<ConsenterId>,
+    /// Its term.
+    pub term: u64,
+    /// Who leads in that term, if anybody is known to.
+    pub leader: Option<ConsenterId>,
+    /// Members that the leader has heard of lately, itself included; empty while that is not known.
+    pub active: Vec<ConsenterId>,
+    /// What keeps the channel from ordering now, in words for an operator; none while it orders.
+    pub trouble: Option<String>,
 }
 
 /// The life of a chain; it only moves down this list.
@@ -147,10 +193,6 @@ impl Phase {
     }
 }
 
-/// A message between orderers, opaque to everything but the consenter.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ClusterMessage(pub Bytes);
-
 /// Why a cluster message was not taken.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ReceiveError {
@@ -159,5 +201,17 @@ pub enum ReceiveError {
     NoCluster {
         /// The type's name.
         consenter: &'static str,
+    },
+    /// Not started, or ended.
+    #[error("chain is stopped")]
+    Stopped,
+    /// Messages come faster than they are worked off.
+    #[error("the inbox is full")]
+    Full,
+    /// It cannot be what it says, or not from `from`. Counted; the consenter never sees it.
+    #[error("bad message: {reason}")]
+    Bad {
+        /// What is wrong.
+        reason: String,
     },
 }

@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use bytes::Bytes;
 use configtx::Bundle;
 use configtx::consensus_metadata::{BFT, ETCDRAFT};
-use protos::ConsenterId;
+use protos::{ChannelId, ConsenterId};
 
 use crate::bft::{BftMetadataError, BftValidator};
 use crate::chain::Chain;
@@ -28,6 +28,16 @@ pub trait Consenter: Send + Sync {
         support: Arc<dyn ConsenterSupport>,
         metadata: ConsenterMetadata,
     ) -> Result<Arc<dyn Chain>, HandleChainError>;
+
+    /// Takes away what this consenter keeps of a channel outside its ledger, durably, so that a channel of the same
+    /// name starts fresh. Only while no chain of it runs; fine if there is nothing. Reads and writes the disk on the
+    /// calling thread.
+    ///
+    /// # Errors
+    /// In words; it may be tried again.
+    fn remove_channel(&self, _channel: &ChannelId) -> Result<(), String> {
+        Ok(())
+    }
 }
 
 /// Why a consenter does not run a channel.
@@ -40,6 +50,21 @@ pub enum HandleChainError {
         consenter: &'static str,
         /// How much was found.
         bytes: usize,
+    },
+    /// This node is no member of the channel.
+    #[error("this node is no consenter of the channel")]
+    NotMember,
+    /// The node has lost part of its log and must not take part under its present id.
+    #[error("{reason}")]
+    LostLog {
+        /// What was found, and the command that mends it.
+        reason: String,
+    },
+    /// What is on the disk cannot be gone on with.
+    #[error("{reason}")]
+    Unusable {
+        /// What is wrong.
+        reason: String,
     },
 }
 

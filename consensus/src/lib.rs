@@ -12,6 +12,8 @@
 //! | [`chain`] | [`Chain`], [`Submission`], the errors and states a caller sees |
 //! | [`ticket`] | [`Tickets`], [`Ticket`]: what became of a submission; [`Completion`], their other end |
 //! | [`support`] | [`ConsenterSupport`], [`Revalidate`]: what the orderer lends to a chain |
+//! | [`transport`], [`block_source`] | the other orderers: messages to and from them, and their blocks |
+//! | `mailbox`, `open_tickets` | what callers and drivers share: submissions by bytes, tickets without outcome |
 //! | [`consenter`] | [`Consenter`], [`MetadataValidator`], and the tables of both by name |
 //! | [`solo`] | one orderer that orders by itself |
 //! | [`raft`], [`bft`] | what the configs of such channels must be; this build does not run them |
@@ -26,18 +28,24 @@
 //! Not here: the ledger, signatures, filters and policies. They are the support's.
 
 pub mod bft;
+pub mod block_source;
 pub mod chain;
 pub mod consenter;
+mod mailbox;
+mod open_tickets;
 pub mod raft;
 pub mod solo;
 pub mod support;
 #[cfg(test)]
 mod testing;
 pub mod ticket;
+pub mod transport;
 
-pub use chain::{Chain, ChainFailure, ChainStatus, ClusterMessage, EnqueueError, Phase, ReceiveError};
+pub use block_source::BlockSource;
+pub use chain::{Chain, ChainFailure, ChainStatus, ClusterStatus, Ended, EnqueueError, Phase, ReceiveError};
 pub use chain::{Submission, SubmissionKind};
 pub use consenter::{ConfigChange, Consenter, ConsenterMetadata, HandleChainError, Members, MetadataError};
 pub use consenter::{MetadataValidator, NotAvailable, Table, consenters, metadata_validators};
 pub use support::{BatchConfig, ConsenterSupport, Revalidate, RevalidateError, WriteError};
 pub use ticket::{Completion, Outcome, Ticket, TicketError, Tickets};
+pub use transport::{ClusterMessage, ForwardMark, MessageKind, Peer, SendError, Transport};

@@ -1,13 +1,18 @@
 //! What the orderer lends to a chain.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use blockcutter::BatchLimits;
+use bytes::Bytes;
 use futures::future::BoxFuture;
 use protos::wire::common::Block;
+use protos::wire::etcdraft::Consenter;
 use protos::{BlockNumber, ChannelId, ConfigSeq, Envelope, Height};
 
+use crate::block_source::BlockSource;
 use crate::consenter::{ConsenterMetadata, Members};
+use crate::transport::Transport;
 
 /// The part of [`ConsenterSupport`] a core may call: checks against the config in force.
 pub trait Revalidate: Send + Sync {
@@ -59,6 +64,26 @@ pub trait ConsenterSupport: Revalidate {
 
     /// Batch limits and timeout of the config in force.
     fn batch_config(&self) -> BatchConfig;
+
+    /// The consenter's part of the config in force: `etcdraft.ConfigMetadata` on an etcdraft channel.
+    fn consensus_metadata(&self) -> Bytes;
+
+    /// A durable block; none above the tip.
+    ///
+    /// # Errors
+    /// In words.
+    fn block(&self, number: BlockNumber) -> Result<Option<Block>, String>;
+
+    /// Which of `consenters` this node is, if it is one: the one whose server certificate has the public key of this
+    /// node's cluster listener. Dates do not matter (`docs/spec/rules.md` §12).
+    fn own_place(&self, consenters: &[Consenter]) -> Option<usize>;
+
+    /// Where messages to other consenters go.
+    fn transport(&self) -> Arc<dyn Transport>;
+
+    /// Blocks of other orderers. Blocks that it appends count as taken by the write methods: the chain opens no write
+    /// while it catches up.
+    fn block_source(&self) -> Arc<dyn BlockSource>;
 
     /// Makes the block that follows the last one *taken* by a write method, which need not be durable yet: number,
     /// previous hash, data hash. The chain hands it to a write method before it asks for another.

@@ -35,6 +35,14 @@ pub enum TicketError {
     },
 }
 
+/// A submission's place in the order of arrival at a core. The driver counts it up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct TicketId(pub u64);
+
+/// Tells one arming of the batch timer from the next, so that a late fire of a stopped timer is ignored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TimerToken(pub u64);
+
 /// Makes both ends of the outcomes of `count` submissions.
 pub fn tickets(count: usize) -> (Completion, Tickets) {
     let shared = Arc::new(Shared {

@@ -14,7 +14,8 @@ use client::crypto::KeyType;
 use client::genesis::BatchSpec;
 use configtx::Bundle;
 use configtx::identity::{SignatureCheck, verify_batch, verify_each};
-use consensus::solo::core::{Action, Event, SoloCore, TicketId};
+use consensus::solo::core::{Action, Event, SoloCore};
+use consensus::ticket::TicketId;
 use consensus::{
     BatchConfig, ConsenterMetadata, Members, Revalidate, RevalidateError, Submission, SubmissionKind,
 };

@@ -2,9 +2,13 @@
 //!
 //! | module | holds |
 //! |---|---|
+//! | [`core`] | what a member does, as a function of events; pure |
+//! | [`log`] | what a member must not forget |
 //! | [`membership`] | who comes and goes between two consenter sets, under which raft ids |
 //! | [`validator`] | [`RaftValidator`]: the consenter's part of a config |
 
+pub mod core;
+pub mod log;
 pub mod membership;
 pub mod validator;
 

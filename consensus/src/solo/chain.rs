@@ -12,16 +12,15 @@ use tokio::task::{JoinError, JoinHandle};
 
 use super::SOLO;
 use super::driver::{Driver, Ending};
-use super::mailbox::{Closed, Mailbox, MailboxReceiver, mailbox};
 use super::writer::Writer;
-use crate::chain::{
-    Chain, ChainFailure, ChainStatus, ClusterMessage, EnqueueError, Phase, ReceiveError, Submission,
-};
+use crate::chain::{Chain, ChainFailure, ChainStatus, Ended, EnqueueError, Phase, ReceiveError, Submission};
 use crate::consenter::{
     ConfigChange, Consenter, ConsenterMetadata, HandleChainError, MetadataError, MetadataValidator,
 };
+use crate::mailbox::{Closed, Mailbox, MailboxReceiver, mailbox};
 use crate::support::ConsenterSupport;
 use crate::ticket::Tickets;
+use crate::transport::ClusterMessage;
 
 /// Runs channels whose consensus type is `solo`.
 #[derive(Clone, Copy, Debug, Default)]
@@ -135,6 +134,7 @@ impl Chain for SoloChain {
         ChainStatus {
             phase: self.life.phase.borrow().clone(),
             dropped: self.dropped.load(Ordering::Relaxed),
+            cluster: None,
         }
     }
 
@@ -166,12 +166,12 @@ impl Chain for SoloChain {
         .boxed()
     }
 
-    fn ended(&self) -> BoxFuture<'static, Result<(), ChainFailure>> {
+    fn ended(&self) -> BoxFuture<'static, Result<Ended, ChainFailure>> {
         let life = Arc::clone(&self.life);
         async move {
             match life.wait_until(Phase::is_over).await {
                 Phase::Failed(failure) => Err(failure),
-                _ => Ok(()),
+                _ => Ok(Ended::Halted),
             }
         }
         .boxed()

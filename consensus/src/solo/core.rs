@@ -22,7 +22,7 @@ use protos::{BlockNumber, ConfigSeq, Envelope, Height};
 use crate::chain::{Submission, SubmissionKind};
 use crate::consenter::Members;
 use crate::support::{BatchConfig, Revalidate, RevalidateError, WriteError};
-use crate::ticket::{Outcome, TicketError};
+use crate::ticket::{Outcome, TicketError, TicketId, TimerToken};
 
 /// Most blocks cut and not durable while submissions are taken in. Enough that small blocks cut during one sync
 /// share the next: 64 blocks of ten are 13 ms at 50,000 envelopes a second.
@@ -34,14 +34,6 @@ pub const BYTES_IN_FLIGHT_MAX: usize = 16 << 20;
 /// Most blocks ever cut and not durable: the last submission taken in may cut two, or one and leave a rest that
 /// the timer cuts.
 pub const BLOCKS_CUT_MAX: usize = BLOCKS_IN_FLIGHT_MAX + 1;
-
-/// A submission's place in the order of arrival at this core. The driver counts it up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct TicketId(pub u64);
-
-/// Tells one arming of the batch timer from the next, so that a late fire of a stopped timer is ignored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TimerToken(pub u64);
 
 /// Everything that can happen to a solo chain.
 #[derive(Debug)]

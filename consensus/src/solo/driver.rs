@@ -9,13 +9,13 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::yield_now;
 use tokio::time::{Sleep, sleep};
 
-use super::core::{Action, Event, SoloCore, TicketId, TimerToken};
-use super::mailbox::{MailboxReceiver, Offer};
-use super::open::OpenTickets;
+use super::core::{Action, Event, SoloCore};
 use super::writer::{Ends, Job};
 use crate::chain::Submission;
+use crate::mailbox::{MailboxReceiver, Offer};
+use crate::open_tickets::OpenTickets;
 use crate::support::{ConsenterSupport, WriteError};
-use crate::ticket::TicketError;
+use crate::ticket::{TicketError, TicketId, TimerToken};
 
 /// Most offers taken from the mailbox at once.
 const OFFERS_TAKEN_MAX: usize = 64;

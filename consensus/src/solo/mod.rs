@@ -15,15 +15,11 @@
 //! | [`core`] | [`SoloCore`](core::SoloCore): events in, actions out; pure |
 //! | `driver` | the task around the core |
 //! | `writer` | the task that makes blocks and hands them to the support |
-//! | `mailbox` | what callers and driver share, bounded by bytes |
-//! | `open` | tickets without an outcome |
 //! | `chain` | [`SoloConsenter`], and the chain it makes |
 
 mod chain;
 pub mod core;
 mod driver;
-mod mailbox;
-mod open;
 mod writer;
 
 pub use chain::SoloConsenter;

@@ -13,13 +13,14 @@ use tokio::time::{advance, timeout};
 
 use self::support::{FakeSupport, Shared};
 use super::chain::validate;
-use super::mailbox::MAILBOX_BYTES_MAX;
 use super::{SOLO, SoloConsenter};
-use crate::chain::{Chain, ChainFailure, ClusterMessage, EnqueueError, Phase, ReceiveError, Submission};
+use crate::chain::{Chain, ChainFailure, Ended, EnqueueError, Phase, ReceiveError, Submission};
 use crate::consenter::{Consenter, ConsenterMetadata, consenters, metadata_validators};
+use crate::mailbox::MAILBOX_BYTES_MAX;
 use crate::support::WriteError;
 use crate::testing::{config, normal};
 use crate::ticket::{Outcome, TicketError, Tickets};
+use crate::transport::ClusterMessage;
 
 /// A chain and its support.
 struct World {
@@ -170,7 +171,7 @@ async fn a_halt_orders_everything_that_was_taken_in() {
         assert!(outcomes(tickets).await.iter().all(Result::is_ok));
     }
     assert!(*world.chain.errored().borrow());
-    assert_eq!(world.chain.ended().await, Ok(()));
+    assert_eq!(world.chain.ended().await, Ok(Ended::Halted));
 }
 
 #[tokio::test(start_paused = true)]
@@ -191,7 +192,7 @@ async fn a_chain_halted_before_its_start_never_runs() {
     world.chain.start();
     let late = world.chain.enqueue(normal("late", 10, 1)).await;
     assert_eq!(late.unwrap_err(), EnqueueError::Halted);
-    assert_eq!(world.chain.ended().await, Ok(()));
+    assert_eq!(world.chain.ended().await, Ok(Ended::Halted));
 }
 
 #[tokio::test(start_paused = true)]
@@ -388,7 +389,10 @@ async fn streams_in_parallel_keep_their_order_and_learn_their_blocks() {
 #[tokio::test]
 async fn solo_takes_no_cluster_messages_and_no_foreign_metadata() {
     let world = World::not_started(FakeSupport::new());
-    let message = ClusterMessage(Bytes::from_static(b"hello"));
+    let message = ClusterMessage::Consensus {
+        payload: Bytes::from_static(b"hello"),
+        metadata: Bytes::new(),
+    };
     assert_eq!(
         world.chain.receive(ConsenterId(2), message),
         Err(ReceiveError::NoCluster { consenter: SOLO })

@@ -57,13 +57,14 @@ impl Chain for NotingChain {
         ChainStatus {
             phase: Phase::Running,
             dropped: 0,
+            cluster: None,
         }
     }
     fn start(&self) {}
     fn halt(&self) -> BoxFuture<'_, ()> {
         Box::pin(async {})
     }
-    fn ended(&self) -> BoxFuture<'static, Result<(), ChainFailure>> {
+    fn ended(&self) -> BoxFuture<'static, Result<consensus::Ended, ChainFailure>> {
         Box::pin(futures::future::pending())
     }
 }

@@ -3,9 +3,13 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use bytes::Bytes;
 use configtx::identity::SigningIdentity;
+use consensus::block_source::NoSource;
+use consensus::transport::Alone;
 use consensus::{
-    BatchConfig, ConsenterMetadata, ConsenterSupport, Members, Revalidate, RevalidateError, WriteError,
+    BatchConfig, BlockSource, ConsenterMetadata, ConsenterSupport, Members, Revalidate, RevalidateError,
+    Transport, WriteError,
 };
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
@@ -13,6 +17,7 @@ use ledger::{BlockReader, BlockStore};
 use parking_lot::Mutex;
 use protos::block::{self, Hash};
 use protos::wire::common::Block;
+use protos::wire::etcdraft::Consenter;
 use protos::{BlockNumber, ChannelId, ConfigSeq, Envelope, Height};
 use tokio::sync::watch;
 
@@ -232,6 +237,28 @@ impl ConsenterSupport for ChainSupport {
 
     fn batch_config(&self) -> BatchConfig {
         self.rules().batch()
+    }
+
+    fn consensus_metadata(&self) -> Bytes {
+        self.rules().bundle().orderer().consensus_type.metadata.clone()
+    }
+
+    fn block(&self, number: BlockNumber) -> Result<Option<Block>, String> {
+        let read = self.reader().get(number).map_err(|error| error.to_string())?;
+        let decoded = read.map(|sealed| sealed.decode()).transpose();
+        decoded.map_err(|error| error.to_string())
+    }
+
+    fn own_place(&self, _consenters: &[Consenter]) -> Option<usize> {
+        None // no consenter type of this build has members
+    }
+
+    fn transport(&self) -> Arc<dyn Transport> {
+        Arc::new(Alone)
+    }
+
+    fn block_source(&self) -> Arc<dyn BlockSource> {
+        Arc::new(NoSource)
     }
 
     fn create_next_block(&self, batch: Vec<Envelope>) -> Block {

@@ -100,7 +100,7 @@ impl Channel {
         let (ended, health) = (chain.ended(), Arc::clone(&self.health));
         tokio::spawn(async move {
             match ended.await {
-                Ok(()) => health.set(&Health::Stopped),
+                Ok(_) => health.set(&Health::Stopped),
                 Err(failure) => health.set(&Health::Quarantined(failure.to_string())),
             }
         });

@@ -149,6 +149,26 @@ impl ConsenterSupport for Shared {
         }
     }
 
+    fn consensus_metadata(&self) -> bytes::Bytes {
+        bytes::Bytes::new()
+    }
+
+    fn block(&self, _number: BlockNumber) -> Result<Option<Block>, String> {
+        Ok(None)
+    }
+
+    fn own_place(&self, _consenters: &[protos::wire::etcdraft::Consenter]) -> Option<usize> {
+        None
+    }
+
+    fn transport(&self) -> Arc<dyn crate::Transport> {
+        Arc::new(crate::transport::Alone)
+    }
+
+    fn block_source(&self) -> Arc<dyn crate::BlockSource> {
+        Arc::new(crate::block_source::NoSource)
+    }
+
     fn create_next_block(&self, batch: Vec<Envelope>) -> Block {
         let state = self.0.state();
         let number = BlockNumber(state.taken.len() as u64 + 1);

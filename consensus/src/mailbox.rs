@@ -8,13 +8,13 @@ use crate::chain::Submission;
 use crate::ticket::{self, Completion, Tickets};
 
 /// Most bytes waiting in a mailbox. At 1 KiB an envelope that is 130 ms of 50,000 a second; a caller above it waits.
-pub(super) const MAILBOX_BYTES_MAX: u32 = 8 << 20;
+pub(crate) const MAILBOX_BYTES_MAX: u32 = 8 << 20;
 
 /// What a submission counts on top of its envelope's size, so that small ones are bounded too.
 const SUBMISSION_OVERHEAD_BYTES: usize = 256;
 
 /// Makes both ends of a mailbox.
-pub(super) fn mailbox() -> (Mailbox, MailboxReceiver) {
+pub(crate) fn mailbox() -> (Mailbox, MailboxReceiver) {
     let (sender, receiver) = mpsc::unbounded_channel();
     let room = Arc::new(Semaphore::new(MAILBOX_BYTES_MAX as usize));
     let ours = Arc::clone(&room);
@@ -23,26 +23,26 @@ pub(super) fn mailbox() -> (Mailbox, MailboxReceiver) {
 
 /// The callers' end. The queue itself has no bound; `room` is what bounds it.
 #[derive(Debug)]
-pub(super) struct Mailbox {
+pub(crate) struct Mailbox {
     sender: mpsc::UnboundedSender<Offer>,
     room: Arc<Semaphore>,
 }
 
 /// The submissions of one call.
 #[derive(Debug)]
-pub(super) struct Offer {
-    pub(super) submissions: Vec<Submission>,
-    pub(super) completion: Completion,
+pub(crate) struct Offer {
+    pub(crate) submissions: Vec<Submission>,
+    pub(crate) completion: Completion,
     charge: u32,
 }
 
 /// Nothing is taken any more.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Closed;
+pub(crate) struct Closed;
 
 impl Mailbox {
     /// Puts all of them in as one, or none; waits for room.
-    pub(super) async fn offer(&self, submissions: Vec<Submission>) -> Result<Tickets, Closed> {
+    pub(crate) async fn offer(&self, submissions: Vec<Submission>) -> Result<Tickets, Closed> {
         let charge = charge(&submissions);
         let room = self.room.acquire_many(charge).await.map_err(|_| Closed)?;
         let (completion, tickets) = ticket::tickets(submissions.len());
@@ -68,7 +68,7 @@ fn charge(submissions: &[Submission]) -> u32 {
 
 /// The driver's end. Callers that wait are refused when it is closed or dropped.
 #[derive(Debug)]
-pub(super) struct MailboxReceiver {
+pub(crate) struct MailboxReceiver {
     receiver: mpsc::UnboundedReceiver<Offer>,
     room: Arc<Semaphore>,
 }
@@ -76,22 +76,22 @@ pub(super) struct MailboxReceiver {
 impl MailboxReceiver {
     /// Appends at least one and at most `count_max` offers to `offers`; none only when the mailbox is closed and
     /// empty. Nothing is lost when the future is dropped.
-    pub(super) async fn recv_many(&mut self, offers: &mut Vec<Offer>, count_max: usize) {
+    pub(crate) async fn recv_many(&mut self, offers: &mut Vec<Offer>, count_max: usize) {
         self.receiver.recv_many(offers, count_max).await;
     }
 
     /// An offer that is there already.
-    pub(super) fn try_recv(&mut self) -> Option<Offer> {
+    pub(crate) fn try_recv(&mut self) -> Option<Offer> {
         self.receiver.try_recv().ok()
     }
 
     /// Gives back the room of an offer that is being worked off.
-    pub(super) fn release(&self, offer: &Offer) {
+    pub(crate) fn release(&self, offer: &Offer) {
         self.room.add_permits(offer.charge as usize);
     }
 
     /// Takes nothing more in; what is in can still be received.
-    pub(super) fn close(&mut self) {
+    pub(crate) fn close(&mut self) {
         self.room.close();
         self.receiver.close();
     }

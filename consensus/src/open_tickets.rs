@@ -2,13 +2,12 @@
 
 use std::collections::VecDeque;
 
-use super::core::TicketId;
-use crate::ticket::{Completion, Outcome};
+use crate::ticket::{Completion, Outcome, TicketId};
 
 /// Numbers submissions and finds their outcomes' owner again. One entry a call, so its cost is per call and block,
 /// not per envelope.
 #[derive(Debug, Default)]
-pub(super) struct OpenTickets {
+pub(crate) struct OpenTickets {
     calls: VecDeque<Call>,
     last: u64,
 }
@@ -31,7 +30,7 @@ impl Call {
 
 impl OpenTickets {
     /// Numbers the `count` submissions of a call, after all before them; gives the first number.
-    pub(super) fn open(&mut self, completion: Completion, count: usize) -> TicketId {
+    pub(crate) fn open(&mut self, completion: Completion, count: usize) -> TicketId {
         let first = self.last + 1;
         self.last += count as u64;
         self.calls.push_back(Call {
@@ -43,7 +42,7 @@ impl OpenTickets {
     }
 
     /// Every ticket up to `through` that has no outcome yet gets this one.
-    pub(super) fn resolve(&mut self, through: TicketId, outcome: &Outcome) {
+    pub(crate) fn resolve(&mut self, through: TicketId, outcome: &Outcome) {
         while let Some(call) = self.calls.front() {
             let count = call.count_through(through);
             call.completion.resolve(0..count, outcome);
@@ -55,7 +54,7 @@ impl OpenTickets {
     }
 
     /// One ticket gets its outcome now. It is a recent one: the search starts at the newest.
-    pub(super) fn resolve_one(&mut self, ticket: TicketId, outcome: &Outcome) {
+    pub(crate) fn resolve_one(&mut self, ticket: TicketId, outcome: &Outcome) {
         if let Some(call) = self.calls.iter().rev().find(|call| call.first <= ticket.0) {
             let index = call.count_through(ticket) - 1;
             call.completion.resolve(index..index + 1, outcome);
@@ -63,7 +62,7 @@ impl OpenTickets {
     }
 
     /// Every open ticket gets this outcome.
-    pub(super) fn resolve_all(&mut self, outcome: &Outcome) {
+    pub(crate) fn resolve_all(&mut self, outcome: &Outcome) {
         self.resolve(TicketId(self.last), outcome);
     }
 }

@@ -1,0 +1,142 @@
+//! What can happen to a raft chain.
+
+use bytes::Bytes;
+use configtx::consensus_metadata::RaftOptions;
+use protos::block::Hash;
+use protos::wire::etcdraft::{BlockMetadata, Consenter};
+use protos::{BlockNumber, ChannelId, ConfigSeq, ConsenterId, Height};
+
+use crate::chain::Submission;
+use crate::raft::log::LogState;
+use crate::support::{BatchConfig, WriteError};
+use crate::ticket::{TicketId, TimerToken};
+use crate::transport::ClusterMessage;
+
+/// Everything that can happen to a raft chain.
+#[derive(Debug)]
+pub enum Event {
+    /// One tick interval has passed.
+    Tick,
+    /// The next submission of this node. Only while `RaftCore::accepts`.
+    Submitted {
+        /// Higher than every one before; the first is at least 1.
+        ticket: TicketId,
+        /// What to order.
+        submission: Submission,
+    },
+    /// Another consenter says something. Nothing in it has been checked but who sent it.
+    Received {
+        /// The sender, by its certificate.
+        from: ConsenterId,
+        /// What it says.
+        message: ClusterMessage,
+    },
+    /// The submit stream to a peer was made, for the first time or again: what was sent before may be lost.
+    SubmitStreamOpened {
+        /// The peer.
+        to: ConsenterId,
+    },
+    /// Messages to a peer were dropped or its stream broke.
+    Unreachable {
+        /// The peer.
+        to: ConsenterId,
+    },
+    /// The timer of [`Action::ArmBatchTimer`](super::Action::ArmBatchTimer) ran out.
+    BatchTimerFired {
+        /// The one it was armed with.
+        token: TimerToken,
+    },
+    /// The writes of all [`Action::Persist`](super::Action::Persist) up to `number` are durable.
+    Persisted {
+        /// The last one.
+        number: u64,
+    },
+    /// A block of normal envelopes is durable. In order, once each.
+    Written {
+        /// The oldest block not reported yet.
+        number: BlockNumber,
+    },
+    /// A config block is durable and its config in force.
+    ConfigApplied {
+        /// The oldest block not reported yet.
+        number: BlockNumber,
+        /// The config now in force.
+        config: ConfigInForce,
+    },
+    /// The ledger has what [`Action::CatchUp`](super::Action::CatchUp) asked for, or more.
+    CaughtUp {
+        /// Its newest block.
+        tip: Tip,
+        /// The config now in force.
+        config: ConfigInForce,
+    },
+    /// This node and a majority of the consenters were asked, and the channel is new everywhere: the answer to
+    /// [`Action::AskWhetherNew`](super::Action::AskWhetherNew). Not reported otherwise.
+    ChannelIsNew,
+    /// A block could not be written. The last event a core needs.
+    WriteFailed(WriteError),
+    /// Hand over leadership if it is held, order what can be ordered, then finish. Nothing is submitted after it.
+    Halt,
+}
+
+/// All that a chain needs to know of the config in force.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ConfigInForce {
+    /// Its sequence.
+    pub sequence: ConfigSeq,
+    /// How it wants batches cut.
+    pub batch: BatchConfig,
+    /// The consenters, in configured order.
+    pub consenters: Vec<Consenter>,
+    /// Timing and limits; only the snapshot interval takes effect without a restart (`docs/spec/behaviour.md` §5.3).
+    pub options: RaftOptions,
+}
+
+/// The newest block of a ledger, as a chain needs it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Tip {
+    /// Its number.
+    pub number: BlockNumber,
+    /// Its header's hash.
+    pub hash: Hash,
+    /// What the newest block that carries any says: ids of the consenters, next id, raft index. For a genesis block:
+    /// ids 1..n, n + 1, 0.
+    pub metadata: BlockMetadata,
+    /// The block without metadata, in the form of an entry: what a checkpoint holds.
+    pub entry: Bytes,
+}
+
+impl Tip {
+    /// The ledger's height.
+    pub fn height(&self) -> Height {
+        Height::of_tip(self.number)
+    }
+}
+
+/// All that a core begins with.
+#[derive(Clone, Debug)]
+pub struct Start {
+    /// The channel; its name decides the first leader.
+    pub channel: ChannelId,
+    /// This member.
+    pub id: ConsenterId,
+    /// Decides the election timeouts.
+    pub seed: u64,
+    /// Tells this run of the node from others.
+    pub incarnation: u64,
+    /// The ledger.
+    pub tip: Tip,
+    /// The config in force.
+    pub config: ConfigInForce,
+    /// What the log holds.
+    pub log: LogState,
+    /// Bugs put back on purpose, to see that simulation finds them.
+    pub planted: Planted,
+}
+
+/// Bugs that simulation can put back. All are off in production.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Planted {
+    /// Envelopes are handed to a new leader before its first entry is applied.
+    pub early_resubmission: bool,
+}

@@ -1,0 +1,132 @@
+//! `RaftLog`: what a member must not forget, as a seam. The core asks for writes by value; the driver carries them out
+//! and says when they are durable.
+//!
+//! One log serves all channels of a node. In production it is `storage.rs`; simulation has one over its own disk.
+//! Types of raft-rs do not appear here.
+
+use bytes::Bytes;
+use protos::{BlockNumber, ChannelId, ConsenterId};
+
+/// All channels' logs of one node. Every call reads or writes the disk on the calling thread.
+pub trait RaftLog: Send + Sync {
+    /// What is kept of `channel`; the default of everything if nothing is.
+    fn load(&self, channel: &ChannelId) -> Result<LogState, LogError>;
+
+    /// Writes all of `writes`, in order, and makes them durable together: after a crash either a prefix of them is
+    /// there or all, and all once this has returned.
+    fn write(&self, writes: &[(ChannelId, LogWrite)]) -> Result<(), LogError>;
+
+    /// Forgets everything about `channel`, durably.
+    fn remove(&self, channel: &ChannelId) -> Result<(), LogError>;
+}
+
+/// What is kept of one channel.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LogState {
+    /// As whom this node has taken part; none if it never has.
+    pub identity: Option<Identity>,
+    /// Term, vote and commit.
+    pub hard_state: HardState,
+    /// Who votes, and up to which entry that is known.
+    pub members: MembersAt,
+    /// What stands for the entries that were dropped.
+    pub checkpoint: Option<Checkpoint>,
+    /// The rest, without gaps; the first follows the checkpoint or is nearer to the beginning.
+    pub entries: Vec<LogEntry>,
+}
+
+/// As whom a node takes part in a channel. Written before the first message that could bind it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// Its raft id.
+    pub id: ConsenterId,
+    /// Why it must not take part under this id any more, if so.
+    pub lost: Option<String>,
+}
+
+/// Raft's hard state.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct HardState {
+    /// The latest term.
+    pub term: u64,
+    /// Whom this member voted for in it; 0: nobody.
+    pub vote: u64,
+    /// The highest entry known to be committed.
+    pub commit: u64,
+}
+
+/// The voters after applying the entry at `index`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MembersAt {
+    /// The entry; 0: none was applied.
+    pub index: u64,
+    /// Their ids.
+    pub voters: Vec<ConsenterId>,
+}
+
+/// The state after applying the entry at `index`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Checkpoint {
+    /// The entry.
+    pub index: u64,
+    /// Its term.
+    pub term: u64,
+    /// The voters then.
+    pub voters: Vec<ConsenterId>,
+    /// Number of the newest block at or before that entry.
+    pub block_number: BlockNumber,
+    /// That block as its entry had it: header and data, metadata of five empty slots (`docs/spec/wire.md` §12).
+    pub block: Bytes,
+}
+
+/// One entry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogEntry {
+    /// Its place, from 1.
+    pub index: u64,
+    /// The term of the leader that made it.
+    pub term: u64,
+    /// What `data` is.
+    pub kind: EntryKind,
+    /// A block, a `raftpb.ConfChange`, or nothing.
+    pub data: Bytes,
+}
+
+/// What an entry carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EntryKind {
+    /// A serialized block, or nothing: a leader's first of its term.
+    Normal,
+    /// `raftpb.ConfChange`, V1, `AddNode` or `RemoveNode`.
+    ConfChange,
+}
+
+/// Changes to one channel's log that become durable together. Fields that are none or empty change nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LogWrite {
+    /// As whom it takes part from now on.
+    pub identity: Option<Identity>,
+    /// Replaces what is there.
+    pub hard_state: Option<HardState>,
+    /// Replaces what is there.
+    pub members: Option<MembersAt>,
+    /// Replaces what is there. With `resets`, all entries go as well, before `entries` are written: the checkpoint
+    /// came from a leader.
+    pub checkpoint: Option<Checkpoint>,
+    /// See `checkpoint`.
+    pub resets: bool,
+    /// Written over whatever is at their places; what is behind the last of them goes.
+    pub entries: Vec<LogEntry>,
+    /// Entries below this place may go. Never above the checkpoint's index + 1.
+    pub compact_below: Option<u64>,
+}
+
+/// Why the log was not read or written.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{reason}")]
+pub struct LogError {
+    /// What went wrong, with the place on disk.
+    pub reason: String,
+    /// The disk has no room: nothing was written, and it may be tried again.
+    pub is_disk_full: bool,
+}
