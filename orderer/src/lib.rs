@@ -17,6 +17,8 @@
 //! | [`processor`] | what an envelope must be before it is ordered |
 //! | [`verify_pool`] | threads for what costs processor time |
 //! | [`multichannel`] | Manager, channels, what a channel lends to its chain |
+//! | [`catchup`] | blocks that the node lacks, from the other orderers |
+//! | [`onboarding`] | channels of which this node is no consenter |
 //! | [`admin`] | channel participation over REST |
 //! | [`local_msp`] | this node's certificate and key |
 //! | [`logging`] | log lines as operators know them |
@@ -27,12 +29,14 @@
 
 pub mod admin;
 pub mod broadcast;
+pub mod catchup;
 pub mod codec;
 pub mod config;
 pub mod deliver;
 pub mod local_msp;
 pub mod logging;
 pub mod multichannel;
+pub mod onboarding;
 pub mod processor;
 pub mod quickstart;
 pub mod server;
