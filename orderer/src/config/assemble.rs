@@ -1,5 +1,7 @@
 //! Typed values into [`Config`], with the relations between keys.
 
+mod cluster;
+
 use std::path::{Path, PathBuf};
 
 use super::error::Problem;
@@ -16,10 +18,12 @@ pub(super) fn config(file: &Path, values: &Values) -> Result<Config, Vec<Problem
         problems: Vec::new(),
         warnings: Vec::new(),
     };
+    let ledger = assembly.ledger(file);
     let config = Config {
         file: file.to_owned(),
         general: assembly.general(),
-        ledger: assembly.ledger(file),
+        consensus: assembly.consensus(&ledger),
+        ledger,
         admin: assembly.admin(),
         participation: ChannelParticipation {
             request_body_bytes_max: assembly.bytes("ChannelParticipation.MaxRequestBodySize"),
@@ -49,6 +53,7 @@ impl Assembly<'_> {
     fn general(&mut self) -> General {
         self.check_bootstrap();
         let tls = self.tls("General.TLS");
+        let cluster = self.cluster(tls.as_ref());
         if tls.is_none() {
             self.warnings.push(
                 "General.TLS.Enabled is false: clients are served without TLS, and anyone on the path can read \
@@ -57,7 +62,7 @@ impl Assembly<'_> {
             );
         }
         General {
-            listen: self.general_listen(),
+            listen: self.host_and_port("General.ListenAddress", "General.ListenPort"),
             tls,
             keepalive: Keepalive {
                 server_interval_min: self.values.duration("General.Keepalive.ServerMinInterval"),
@@ -78,24 +83,8 @@ impl Assembly<'_> {
                 "committed" => Acknowledge::Committed,
                 _ => Acknowledge::Accepted,
             },
-        }
-    }
-
-    /// `General.ListenAddress` is a host alone; the port has a key of its own.
-    fn general_listen(&mut self) -> Listen {
-        let host = self.values.text("General.ListenAddress");
-        let bare = host
-            .strip_prefix('[')
-            .and_then(|rest| rest.strip_suffix(']'))
-            .unwrap_or(host);
-        if Listen::parse(host).is_some() {
-            let what =
-                format!("General.ListenAddress is '{host}', but the port belongs into General.ListenPort");
-            self.problem("General.ListenAddress", what);
-        }
-        Listen {
-            host: bare.to_owned(),
-            port: u16::try_from(self.values.number("General.ListenPort")).unwrap_or_default(),
+            leader_wait: self.values.duration_if_set("General.Broadcast.LeaderWait"),
+            cluster,
         }
     }
 

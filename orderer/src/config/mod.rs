@@ -14,6 +14,7 @@
 //! | `values` | file and environment merged, typed by the table |
 //! | `likely` | what was probably meant by an unknown name |
 //! | `kind` | one raw text into one typed value: Go durations, sizes, lists |
+//! | [`cluster`] | the settings of orderers among themselves |
 //! | `assemble` | typed values into [`Config`]; relations between keys |
 //!
 //! Names, defaults and the meaning of empty values are the reference's (`docs/spec/behaviour.md` §10.1, §10.2,
@@ -26,6 +27,7 @@
 //! *is* the value.
 
 mod assemble;
+pub mod cluster;
 mod error;
 mod file;
 pub mod keys;
@@ -42,6 +44,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+pub use cluster::{Backoff, CertificatePair, ClusterListener, ClusterSettings, Consensus, Replication};
 pub use error::{ConfigError, Problem};
 pub use kind::go_duration;
 pub use locate::locate;
@@ -58,6 +61,8 @@ pub struct Config {
     pub general: General,
     /// Section `FileLedger`.
     pub ledger: FileLedger,
+    /// Section `Consensus`.
+    pub consensus: Consensus,
     /// Section `Admin`.
     pub admin: Admin,
     /// Section `ChannelParticipation`.
@@ -93,6 +98,10 @@ pub struct General {
     pub authentication: Authentication,
     /// What SUCCESS means to a Broadcast client. Default [`Acknowledge::Accepted`].
     pub acknowledge: Acknowledge,
+    /// How long a submission waits for a leader before it is refused; none: as the channel's election timeouts say.
+    pub leader_wait: Option<Duration>,
+    /// Section `Cluster`: this node among the orderers.
+    pub cluster: ClusterSettings,
 }
 
 /// Host and port to listen on. An empty host means every interface.

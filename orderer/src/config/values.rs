@@ -314,6 +314,22 @@ impl Values {
         }
     }
 
+    /// The duration of `path`; none when absent.
+    pub(super) fn duration_if_set(&self, path: &str) -> Option<Duration> {
+        match self.value(path) {
+            Some(Value::Duration(duration)) => Some(*duration),
+            _ => None,
+        }
+    }
+
+    /// The number with a fraction of `path`; 0 when absent.
+    pub(super) fn decimal(&self, path: &str) -> f64 {
+        match self.value(path) {
+            Some(Value::Decimal(number)) => *number,
+            _ => 0.0,
+        }
+    }
+
     /// Where the value of `path` came from.
     pub(super) fn origin(&self, path: &str) -> Origin {
         self.by_path
