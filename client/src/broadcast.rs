@@ -30,6 +30,9 @@ const ACKNOWLEDGE: &str = "x-acknowledge";
 /// An answer of SUCCESS without text: field 1 = 200. Nearly all answers are these bytes.
 const PLAIN_SUCCESS: [u8; 3] = [0x08, 0xc8, 0x01];
 
+/// How the text of a refusal begins after which an envelope may still turn up in a block.
+const OUTCOME_UNKNOWN: &str = "outcome unknown";
+
 /// What SUCCESS shall mean.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Acknowledge {
@@ -116,6 +119,26 @@ pub enum BroadcastError {
         /// Where decoding failed.
         source: prost::DecodeError,
     },
+}
+
+impl BroadcastError {
+    /// Whether the envelope that was refused may be in a block all the same: our servers begin their text so when
+    /// they cannot tell.
+    pub fn is_outcome_unknown(&self) -> bool {
+        match self {
+            Self::Refused { info, .. } => info.starts_with(OUTCOME_UNKNOWN),
+            _ => true,
+        }
+    }
+
+    /// Whether another orderer, or the same one later, may take what this one did not.
+    pub fn is_passing(&self) -> bool {
+        match self {
+            Self::Refused { status, .. } => *status == common::Status::ServiceUnavailable as i32,
+            Self::Broken { .. } | Self::Ended { .. } => true,
+            Self::Unasked { .. } | Self::Malformed { .. } => false,
+        }
+    }
 }
 
 /// Name of a `common.Status`, or its number.

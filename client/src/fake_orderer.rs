@@ -33,6 +33,8 @@ use crate::envelope::EnvelopeSigner;
 pub(crate) struct Faults {
     /// Refuses the envelope of this index on a stream.
     pub(crate) refuse_at: Option<u64>,
+    /// Refuses with this status in place of FORBIDDEN, and this text.
+    pub(crate) refuse_with: Option<(i32, &'static str)>,
     /// Breaks a broadcast stream at this index.
     pub(crate) break_at: Option<u64>,
     /// Never answers from this index on.
@@ -55,7 +57,7 @@ pub(crate) struct FakeOrderer {
     faults: Faults,
     /// Empty blocks at the beginning of each chain.
     empty_blocks: u64,
-    chains: Mutex<BTreeMap<String, Arc<Chain>>>,
+    chains: Arc<Mutex<BTreeMap<String, Arc<Chain>>>>,
     received: AtomicU64,
     /// Request metadata `x-acknowledge` of broadcast streams.
     pub(crate) acknowledge: Mutex<Vec<Option<String>>>,
@@ -93,10 +95,24 @@ impl FakeOrderer {
         empty_blocks: u64,
         tls: Option<TlsAcceptor>,
     ) -> (Arc<Self>, SocketAddr) {
+        Self::start_with(faults, empty_blocks, Arc::default(), tls).await
+    }
+
+    /// Starts another one that has the same chains.
+    pub(crate) async fn start_beside(&self, faults: Faults) -> (Arc<Self>, SocketAddr) {
+        Self::start_with(faults, self.empty_blocks, self.chains.clone(), None).await
+    }
+
+    async fn start_with(
+        faults: Faults,
+        empty_blocks: u64,
+        chains: Arc<Mutex<BTreeMap<String, Arc<Chain>>>>,
+        tls: Option<TlsAcceptor>,
+    ) -> (Arc<Self>, SocketAddr) {
         let orderer = Arc::new(Self {
             faults,
             empty_blocks,
-            chains: Mutex::default(),
+            chains,
             received: AtomicU64::new(0),
             acknowledge: Mutex::default(),
             seeks: Mutex::default(),
@@ -167,7 +183,8 @@ impl FakeOrderer {
             return None;
         }
         if self.faults.refuse_at == Some(index) {
-            return Some(answer(403, "permission denied"));
+            let (status, info) = self.faults.refuse_with.unwrap_or((403, "permission denied"));
+            return Some(answer(status, info));
         }
         let opened = Opened::open(envelope.clone());
         let chain = self.chain(&opened.map_or(CHANNEL.to_owned(), |opened| opened.channel_header.channel_id));

@@ -309,7 +309,7 @@ impl From<LoadError> for Failure {
             LoadError::TooLarge { .. } => Self::usage(error)
                 .hint("send fewer or smaller ones (-n, --payload), or allow more with --memory"),
             LoadError::Interrupted => Self::interrupted(error),
-            LoadError::Empty | LoadError::Signing(_) => Self::new(error),
+            LoadError::Empty | LoadError::NotReached { .. } | LoadError::Signing(_) => Self::new(error),
         }
     }
 }

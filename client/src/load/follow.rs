@@ -8,11 +8,9 @@ use protos::{BlockNumber, SealedBlock};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use super::source::{Orderers, Source, SourceError};
 use super::tally::Tally;
 use super::{LoadError, LoadSpec};
-use crate::connection::Connection;
-use crate::deliver::{DeliverError, DeliverStream, Position, Resume, Seek};
-use crate::envelope::EnvelopeSigner;
 use crate::verify::{ChainVerifier, VerifyError};
 
 /// How often completeness is looked at while waiting.
@@ -37,8 +35,7 @@ pub(super) struct Followed {
 
 /// Where to follow a channel from.
 pub(super) struct Place {
-    connection: Connection,
-    signer: EnvelopeSigner,
+    orderers: Orderers,
     first: BlockNumber,
     verifier: Option<ChainVerifier>,
 }
@@ -49,20 +46,14 @@ pub(super) async fn places(
     spec: &LoadSpec,
     mut verifier: Option<ChainVerifier>,
 ) -> Result<Vec<Place>, LoadError> {
-    let target = spec.targets.first().ok_or(LoadError::Empty)?;
     let mut places = Vec::new();
     for signer in spec.channels() {
-        let connection = target.connect().await?;
+        let orderers = Orderers::new(spec, signer);
         let verifier = verifier.take();
-        let newest = newest(&connection, signer)
-            .await
-            .map_err(|source| LoadError::Deliver {
-                channel: signer.channel().to_string(),
-                source,
-            })?;
+        // Asked for in any case: it shows at once that nobody is there, or that the channel is not.
+        let newest = orderers.newest().await?;
         places.push(Place {
-            connection,
-            signer: signer.clone(),
+            orderers,
             first: verifier.as_ref().map_or(newest.next(), ChainVerifier::next),
             verifier,
         });
@@ -74,9 +65,20 @@ pub(super) async fn places(
 pub(super) struct Followers(Vec<Follower>);
 
 impl Followers {
-    pub(super) fn start(places: Vec<Place>, tally: &Arc<Tally>) -> Self {
-        let start = |(channel, place)| Follower::start(place, channel, tally.clone());
+    pub(super) fn start(places: Vec<Place>, tally: &Arc<Tally>, patience: Duration) -> Self {
+        let start = |(channel, place)| Follower::start(place, channel, tally.clone(), patience);
         Self(places.into_iter().enumerate().map(start).collect())
+    }
+
+    /// Waits until the first channel was read up to `tip`; false if that did not come within `patience`.
+    pub(super) async fn reach(&mut self, tip: BlockNumber, patience: Duration) -> bool {
+        let Some(first) = self.0.first_mut() else {
+            return false;
+        };
+        matches!(
+            first.wait(patience, move |_, seen| reached(seen, tip)).await,
+            Waited::Done
+        )
     }
 
     /// Follows each channel to its end.
@@ -97,8 +99,7 @@ impl Followers {
 }
 
 struct Follower {
-    connection: Connection,
-    signer: EnvelopeSigner,
+    orderers: Orderers,
     channel: usize,
     tally: Arc<Tally>,
     latest: watch::Receiver<Seen>,
@@ -109,26 +110,22 @@ struct Follower {
 #[derive(Debug, thiserror::Error)]
 enum FollowError {
     #[error(transparent)]
-    Deliver(#[from] DeliverError),
+    Source(#[from] SourceError),
     #[error("block {number} does not verify: {source}")]
     Verify {
         number: BlockNumber,
         source: VerifyError,
     },
-    #[error("the deliver stream ended although it should go on for ever")]
-    Ended,
 }
 
 impl Follower {
-    fn start(place: Place, channel: usize, tally: Arc<Tally>) -> Self {
+    fn start(place: Place, channel: usize, tally: Arc<Tally>, patience: Duration) -> Self {
         let Place {
-            connection,
-            signer,
+            orderers,
             first,
             verifier,
         } = place;
-        let seek = Seek::follow(Position::Number(first));
-        let stream = DeliverStream::new(&connection, signer.clone(), seek, Resume::default());
+        let source = Source::new(orderers.clone(), first, patience);
         let (updates, latest) = watch::channel(Seen::default());
         let notes = Notes {
             channel,
@@ -136,12 +133,11 @@ impl Follower {
             updates,
         };
         Self {
-            connection,
-            signer,
+            orderers,
             channel,
             tally,
             latest,
-            task: tokio::spawn(follow(stream, verifier, notes)),
+            task: tokio::spawn(follow(source, verifier, notes)),
         }
     }
 
@@ -150,7 +146,7 @@ impl Follower {
     async fn finish(mut self, patience: Duration) -> Followed {
         let failure = self.read_to_end(patience).await;
         self.task.abort();
-        let channel = self.signer.channel();
+        let channel = self.orderers.signer.channel();
         Followed {
             seen: *self.latest.borrow(),
             whole: failure.is_none(),
@@ -168,8 +164,7 @@ impl Follower {
         if let Waited::Ended(error) = self.wait(patience, complete).await {
             return Some(error);
         }
-        let newest = newest(&self.connection, &self.signer);
-        let tip = match tokio::time::timeout(patience, newest).await {
+        let tip = match tokio::time::timeout(patience, self.orderers.newest()).await {
             Ok(Ok(tip)) => tip,
             Ok(Err(error)) => return Some(error.to_string()),
             Err(_) => return Some(format!("no newest block within {patience:?}")),
@@ -215,16 +210,6 @@ fn reached(seen: &Seen, tip: BlockNumber) -> bool {
     seen.newest.is_none_or(|newest| newest >= tip)
 }
 
-pub(super) async fn newest(
-    connection: &Connection,
-    signer: &EnvelopeSigner,
-) -> Result<BlockNumber, DeliverError> {
-    let seek = Seek::one(Position::Newest);
-    let mut stream = DeliverStream::new(connection, signer.clone(), seek, Resume::default());
-    let block = stream.next().await?;
-    Ok(block.map_or(BlockNumber::GENESIS, |block| block.number()))
-}
-
 /// Where a follower notes what it sees.
 struct Notes {
     channel: usize,
@@ -232,11 +217,10 @@ struct Notes {
     updates: watch::Sender<Seen>,
 }
 
-async fn follow(mut stream: DeliverStream, mut verifier: Option<ChainVerifier>, notes: Notes) -> FollowError {
+async fn follow(mut source: Source, mut verifier: Option<ChainVerifier>, notes: Notes) -> FollowError {
     loop {
-        let block = match stream.next().await {
-            Ok(Some(block)) => block,
-            Ok(None) => return FollowError::Ended,
+        let block = match source.next().await {
+            Ok(block) => block,
             Err(error) => return error.into(),
         };
         if let Err(source) = verifier

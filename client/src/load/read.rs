@@ -8,7 +8,7 @@ use protos::{BlockNumber, SealedBlock};
 use serde::Serialize;
 
 use super::report::per_second;
-use super::{Progress, follow};
+use super::{Progress, source};
 use crate::connection::{ConnectError, Connection, Target};
 use crate::deliver::{DeliverError, DeliverStream, Position, Resume, Seek};
 use crate::envelope::EnvelopeSigner;
@@ -96,9 +96,9 @@ impl Chain {
     /// Connects and asks how long the chain is.
     pub async fn open(spec: ReadSpec) -> Result<Self, ReadError> {
         let connection = spec.target.connect().await?;
-        let newest = follow::newest(&connection, &spec.signer)
+        let newest = source::newest(&connection, &spec.signer)
             .await
-            .map_err(|source| deliver_error(&spec, source))?;
+            .map_err(|error| deliver_error(&spec, error))?;
         Ok(Self {
             spec,
             connection,

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::LoadSpec;
 use super::follow::Followed;
+use super::send::{Loss, Outcome};
 use super::tally::Tally;
 use crate::broadcast::Acknowledge;
 use crate::envelope::EnvelopeSigner;
@@ -40,6 +41,11 @@ pub struct LoadReport {
     pub sent: u64,
     /// Envelopes acknowledged with SUCCESS.
     pub acknowledged: u64,
+    /// Envelopes that were sent and never acknowledged, since their orderer was lost or turned them away. Each of them
+    /// is in a block or not, and at most once.
+    pub unanswered: u64,
+    /// Envelopes that were sent twice, the second time when it was certain that the first had been lost.
+    pub resent: u64,
     /// Distinct envelopes found in blocks.
     pub delivered: u64,
     /// Acknowledged envelopes found in no block that was read.
@@ -63,6 +69,8 @@ pub struct LoadReport {
     pub delivery: Latency,
     /// From the same moment to its acknowledgement.
     pub acknowledgement: Latency,
+    /// Orderers that streams lost and went on without, in words.
+    pub losses: Vec<String>,
     /// What went wrong, in words.
     pub failures: Vec<String>,
 }
@@ -111,13 +119,21 @@ fn milliseconds(micros: u64) -> f64 {
     micros as f64 / 1000.0
 }
 
-pub(super) fn judge(
-    spec: &LoadSpec,
-    tally: &Tally,
-    signing_time: Duration,
-    mut failures: Vec<String>,
-    followed: Followed,
-) -> LoadReport {
+/// What there is to judge, beside the tally.
+pub(super) struct Run {
+    pub(super) signing_time: Duration,
+    pub(super) outcome: Outcome,
+    pub(super) resent: u64,
+    pub(super) followed: Followed,
+}
+
+pub(super) fn judge(spec: &LoadSpec, tally: &Tally, run: Run) -> LoadReport {
+    let Run {
+        signing_time,
+        outcome: Outcome { mut failures, losses },
+        resent,
+        followed,
+    } = run;
     failures.extend(followed.failures);
     let fates: Vec<_> = tally.fates().collect();
     let count = |test: &dyn Fn(&super::tally::Fate) -> bool| {
@@ -150,6 +166,8 @@ pub(super) fn judge(
         in_flight_max: spec.in_flight_max,
         sent: count(&|_| true),
         acknowledged: count(&|fate| fate.acknowledged.is_some()),
+        unanswered: count(&|fate| fate.acknowledged.is_none()),
+        resent,
         delivered,
         missing,
         read_to_tip: followed.whole,
@@ -161,8 +179,17 @@ pub(super) fn judge(
         throughput: per_second(delivered, last_delivered),
         delivery: Latency::of(fates.iter().filter_map(|fate| fate.delivered)),
         acknowledgement: Latency::of(fates.iter().filter_map(|fate| fate.acknowledged)),
+        losses: losses.iter().map(|loss| told(spec, loss)).collect(),
         failures,
     }
+}
+
+fn told(spec: &LoadSpec, loss: &Loss) -> String {
+    let address = spec
+        .targets
+        .get(loss.target)
+        .map(|target| target.address.to_string());
+    format!("{}: {}", address.unwrap_or_default(), loss.reason)
 }
 
 /// Each kind of key once.
@@ -231,6 +258,9 @@ impl fmt::Display for LoadReport {
             "kept promises   {} acknowledged, {} missing, {} duplicated",
             self.acknowledged, self.missing, self.duplicated
         )?;
+        for loss in &self.losses {
+            write!(f, "\nlost            {loss}")?;
+        }
         for failure in &self.failures {
             write!(f, "\nfailure         {failure}")?;
         }

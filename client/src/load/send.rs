@@ -1,161 +1,194 @@
-//! The broadcast streams of a run. Stream `s` of `n` sends the envelopes `s`, `s + n`, `s + 2n`, ...
+//! The broadcast streams of a pass over envelopes. Stream `s` of `n` sends the `s`-th, `s + n`-th, `s + 2n`-th, ...
 //!
 //! Without a rate a stream is a closed loop: it sends when an answer makes room, and latencies count from then.
 //! With a rate every envelope of the run has a moment at which it is due, and latencies count from that moment,
 //! whether or not it could be sent: else a node that stalls would stop the clock of what waits for it.
+//!
+//! A stream may lose its orderer. Then it ends, or goes on at another one with what it has not sent yet: one [`Leg`]
+//! for each orderer it was with.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures::future::{join_all, try_join_all};
 use tokio::time::Instant;
 
 use super::LoadSpec;
+use super::leg::{Leg, LegError};
 use super::tally::Tally;
-use crate::broadcast::{self, BroadcastAnswers, BroadcastOptions, BroadcastSender, StreamEnded};
+use crate::broadcast::{self, BroadcastOptions};
 use crate::connection::{ConnectError, Connection, Target};
 
-/// How often it is looked whether answers still come.
-const LOOK: Duration = Duration::from_millis(100);
+/// Pause after an orderer that could not be reached or took nothing.
+const PAUSE: Duration = Duration::from_millis(50);
 
-/// One connection a stream.
-pub(super) async fn connect(spec: &LoadSpec) -> Result<Vec<Connection>, ConnectError> {
-    let targets = spec.targets.iter().cycle().take(spec.streams);
-    try_join_all(targets.map(Target::connect)).await
+/// A connection, and which of the targets it leads to.
+pub(super) type Line = (usize, Connection);
+
+/// One connection a stream. With several orderers to choose from, those that cannot be reached are passed over.
+pub(super) async fn connect(spec: &LoadSpec) -> Result<Vec<Line>, ConnectError> {
+    let line = |number: usize| async move {
+        let mut at = number % spec.targets.len();
+        let mut left = if spec.fail_over { spec.targets.len() } else { 1 };
+        loop {
+            left -= 1;
+            match spec.targets[at].connect().await {
+                Ok(connection) => return Ok((at, connection)),
+                Err(error) if left == 0 => return Err(error),
+                Err(_) => at = (at + 1) % spec.targets.len(),
+            }
+        }
+    };
+    try_join_all((0..spec.streams).map(line)).await
 }
 
-/// Runs all streams to their end; returns what went wrong on them.
-pub(super) async fn all(spec: &LoadSpec, tally: &Arc<Tally>, connections: Vec<Connection>) -> Vec<String> {
-    let options = BroadcastOptions {
-        acknowledge: spec.acknowledge,
-        in_flight_max: spec.in_flight_max,
-    };
-    let streams = connections.into_iter().enumerate().map(|(number, connection)| {
+/// What a pass sends: everything, or only some of it.
+pub(super) type Selection = Option<Arc<[usize]>>;
+
+/// How the streams of a pass ended.
+#[derive(Debug, Default)]
+pub(super) struct Outcome {
+    pub(super) failures: Vec<String>,
+    pub(super) losses: Vec<Loss>,
+}
+
+/// A stream that lost its orderer and went on at another.
+#[derive(Debug)]
+pub(super) struct Loss {
+    /// Which of the targets was lost.
+    pub(super) target: usize,
+    /// In words.
+    pub(super) reason: String,
+    /// What was sent there and not answered: it may be in a block or not.
+    pub(super) unanswered: Vec<usize>,
+    /// What was answered with a refusal: it is in no block.
+    pub(super) refused: Option<usize>,
+}
+
+/// Runs all streams to their end.
+pub(super) async fn all(
+    spec: &LoadSpec,
+    tally: &Arc<Tally>,
+    selection: &Selection,
+    lines: Vec<Line>,
+) -> Outcome {
+    let targets: Arc<[Target]> = spec.targets.clone().into();
+    let streams = lines.into_iter().enumerate().map(|(number, line)| {
         let stream = Stream {
-            first: number,
-            step: spec.streams,
-            tally: tally.clone(),
+            work: Work {
+                first: number,
+                step: spec.streams,
+                tally: tally.clone(),
+                selection: selection.clone(),
+            },
+            targets: targets.clone(),
+            options: BroadcastOptions {
+                acknowledge: spec.acknowledge,
+                in_flight_max: spec.in_flight_max,
+            },
             rate: spec.rate,
             patience: spec.patience,
-            answered: AtomicUsize::new(0),
-            last_answer: AtomicU64::new(0),
+            fail_over: spec.fail_over,
         };
-        let (sender, answers) = broadcast::open(&connection, options);
-        stream.run(sender, answers)
+        tokio::spawn(stream.run(line))
     });
-    let outcomes = join_all(streams.map(tokio::spawn)).await;
-    outcomes
-        .into_iter()
-        .filter_map(|joined| joined.unwrap_or_else(|panic| Some(panic.to_string())))
-        .collect()
+    let mut all = Outcome::default();
+    for (number, ended) in join_all(streams).await.into_iter().enumerate() {
+        let (failure, losses) = match ended {
+            Ok((failure, losses)) => (failure, losses),
+            Err(panic) => (Some(panic.to_string()), Vec::new()),
+        };
+        all.failures
+            .extend(failure.map(|failure| format!("stream {number}: {failure}")));
+        all.losses.extend(losses);
+    }
+    all
+}
+
+/// The envelopes of one stream, by their place in it.
+pub(super) struct Work {
+    first: usize,
+    step: usize,
+    pub(super) tally: Arc<Tally>,
+    selection: Selection,
+}
+
+impl Work {
+    /// The envelope at `position`; none after the last.
+    pub(super) fn at(&self, position: usize) -> Option<usize> {
+        let place = self.first + position * self.step;
+        match &self.selection {
+            None => (place < self.tally.len()).then_some(place),
+            Some(some) => some.get(place).copied(),
+        }
+    }
 }
 
 struct Stream {
-    first: usize,
-    step: usize,
-    tally: Arc<Tally>,
+    work: Work,
+    targets: Arc<[Target]>,
+    options: BroadcastOptions,
     /// Envelopes per second of the whole run.
     rate: Option<u32>,
     patience: Duration,
-    answered: AtomicUsize,
-    /// When the newest answer came, as the tally counts.
-    last_answer: AtomicU64,
+    fail_over: bool,
 }
 
 impl Stream {
-    /// What went wrong, if anything did.
-    async fn run(self, sender: BroadcastSender, answers: BroadcastAnswers) -> Option<String> {
-        let receiving = async {
-            // Whichever ends first drops the answers, and with that the sender has nothing to wait for.
-            tokio::select! {
-                outcome = self.receive(answers) => outcome,
-                silence = self.watch() => Some(silence),
-            }
-        };
-        let failure = tokio::join!(self.send(sender), receiving).1;
-        failure.map(|failure| format!("stream {}: {failure}", self.first))
+    /// What went wrong, if anything did, and which orderers were lost on the way.
+    async fn run(self, line: Line) -> (Option<String>, Vec<Loss>) {
+        let mut losses = Vec::new();
+        let failure = self.legs(line, &mut losses).await.err();
+        (failure, losses)
     }
 
-    /// Sends everything, unless the stream or the run ends before.
-    async fn send(&self, sender: BroadcastSender) {
-        let stopped = self.tally.progress().stopped();
-        tokio::pin!(stopped);
-        for index in (self.first..self.tally.len()).step_by(self.step) {
-            let sent = tokio::select! {
-                biased;
-                () = &mut stopped => return,
-                sent = self.send_one(&sender, index) => sent,
+    async fn legs(&self, (mut target, mut connection): Line, losses: &mut Vec<Loss>) -> Result<(), String> {
+        let mut position = 0;
+        let mut last_answer = Instant::now();
+        loop {
+            let leg = Leg::new(&self.work, position, self.rate, self.patience);
+            let (sender, answers) = broadcast::open(&connection, self.options);
+            let Err(error) = leg.run(sender, answers).await else {
+                return Ok(());
             };
-            if sent.is_err() {
-                return;
+            if leg.answered() > 0 {
+                last_answer = Instant::now();
             }
-        }
-    }
-
-    async fn send_one(&self, sender: &BroadcastSender, index: usize) -> Result<(), StreamEnded> {
-        let due = self.rate.map(|rate| due(index, rate));
-        if let Some(due) = due {
-            self.wait_until(due).await;
-        }
-        let slot = sender.ready().await?;
-        // Noted first: the block may be there before this task runs again.
-        self.tally.sent(index, due.unwrap_or_else(|| self.tally.now()));
-        slot.send(self.tally.envelope(index))
-    }
-
-    /// Waits for a moment, in nanoseconds since the clock started. The timer's step is a millisecond.
-    async fn wait_until(&self, nanos: u64) {
-        let moment = Instant::from_std(self.tally.started() + Duration::from_nanos(nanos));
-        if Instant::now() < moment {
-            tokio::time::sleep_until(moment).await;
-        }
-    }
-
-    async fn receive(&self, mut answers: BroadcastAnswers) -> Option<String> {
-        loop {
-            match answers.next().await {
-                Ok(Some(_)) => {
-                    let answered = self.answered.fetch_add(1, Ordering::AcqRel);
-                    self.tally.acknowledged(self.first + answered * self.step);
-                    self.last_answer.store(self.tally.now(), Ordering::Release);
-                }
-                Ok(None) => return None,
-                Err(error) => return Some(error.to_string()),
+            let is_over = !self.fail_over || !error.is_passing() || last_answer.elapsed() > self.patience;
+            if is_over {
+                return Err(error.to_string());
             }
+            position = leg.end();
+            losses.push(loss(target, &leg, &error));
+            if self.work.at(position).is_none() {
+                return Ok(());
+            }
+            (target, connection) = self.next_line(target, last_answer).await?;
         }
     }
 
-    /// Ends when an envelope has waited too long and no answer has come meanwhile.
-    async fn watch(&self) -> String {
+    /// A connection to the orderer after `lost`, or to the one after that, and so on.
+    async fn next_line(&self, lost: usize, since: Instant) -> Result<Line, String> {
+        let mut target = lost;
         loop {
-            tokio::time::sleep(LOOK.min(self.patience)).await;
-            let oldest = self.first + self.answered.load(Ordering::Acquire) * self.step;
-            let last_answer = self.last_answer.load(Ordering::Acquire);
-            let quiet = Duration::from_nanos(self.tally.now().saturating_sub(last_answer));
-            let waited = self.tally.age(oldest).map(|age| age.min(quiet));
-            if waited.is_some_and(|waited| waited >= self.patience) {
-                return format!("no answer within {:?}", self.patience);
+            target = (target + 1) % self.targets.len();
+            tokio::time::sleep(PAUSE).await;
+            match self.targets[target].connect().await {
+                Ok(connection) => return Ok((target, connection)),
+                Err(error) if since.elapsed() > self.patience => return Err(error.to_string()),
+                Err(_) => {}
             }
         }
     }
 }
 
-/// When an envelope is due, in nanoseconds since the clock started.
-fn due(index: usize, rate: u32) -> u64 {
-    let nanos = index as u128 * 1_000_000_000 / u128::from(rate.max(1));
-    u64::try_from(nanos).unwrap_or(u64::MAX)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn envelopes_are_due_evenly() {
-        assert_eq!(
-            (due(0, 5000), due(1, 5000), due(5000, 5000)),
-            (0, 200_000, 1_000_000_000)
-        );
+fn loss(target: usize, leg: &Leg<'_>, error: &LegError) -> Loss {
+    let mut unanswered = leg.unanswered();
+    let is_refused = !unanswered.is_empty() && !error.is_outcome_unknown();
+    Loss {
+        target,
+        reason: error.to_string(),
+        refused: is_refused.then(|| unanswered.remove(0)),
+        unanswered,
     }
 }

@@ -18,7 +18,8 @@ const BOOKKEEPING_BYTES: u64 = 160;
 /// What to send, and how.
 #[derive(Clone, Debug)]
 pub struct LoadSpec {
-    /// Orderers. Streams are dealt out to them in turn; the first one is followed.
+    /// Orderers. Streams are dealt out to them in turn; the first one is followed, or with
+    /// [`fail_over`](Self::fail_over) whichever answers.
     pub targets: Vec<Target>,
     /// Who signs, and for which channel. Envelopes are dealt out to them in turn, and each channel is followed.
     pub signers: Vec<EnvelopeSigner>,
@@ -37,6 +38,10 @@ pub struct LoadSpec {
     /// How long to wait for another answer while envelopes are unanswered, and for another block while
     /// acknowledged ones are missing.
     pub patience: Duration,
+    /// What a stream does that loses its orderer, or is turned away with `SERVICE_UNAVAILABLE`: false ends it, which
+    /// is a failure; true goes on at the next orderer with what was not sent yet. What was sent and not answered is never
+    /// sent again by itself, since it may be in a block: see [`Load::send_again`](super::Load::send_again).
+    pub fail_over: bool,
     /// Memory that the signed envelopes may use.
     pub memory_bytes_max: u64,
 }
@@ -54,6 +59,7 @@ impl LoadSpec {
             acknowledge: None,
             rate: None,
             patience: Duration::from_secs(30),
+            fail_over: false,
             memory_bytes_max: MEMORY_BYTES_MAX,
         }
     }

@@ -114,14 +114,17 @@ impl Tally {
         self.progress.acknowledged.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// Which of this run's envelopes for `channel` an entry of a block is.
+    pub(super) fn find(&self, channel: usize, entry: &Bytes) -> Option<usize> {
+        let index = *self.by_tail.get(&tail(entry))? as usize;
+        (self.channel_of(index) == channel && self.envelopes[index] == *entry).then_some(index)
+    }
+
     /// Notes an entry of a block of `channel`; false if it is none of this run's envelopes for that channel.
     pub(super) fn delivered(&self, channel: usize, entry: &Bytes, now: u64) -> bool {
-        let Some(index) = self.by_tail.get(&tail(entry)).map(|index| *index as usize) else {
+        let Some(index) = self.find(channel, entry) else {
             return false;
         };
-        if self.channel_of(index) != channel || self.envelopes[index] != *entry {
-            return false;
-        }
         let mark = &self.marks[index];
         if mark.deliveries.fetch_add(1, Ordering::AcqRel) == 0 {
             mark.delivered.store(now, Ordering::Release);
@@ -130,13 +133,20 @@ impl Tally {
         true
     }
 
+    /// Whether an envelope was acknowledged.
+    pub(super) fn is_acknowledged(&self, index: usize) -> bool {
+        self.marks[index].acknowledged.load(Ordering::Acquire) > 0
+    }
+
+    /// Whether an envelope was seen in a block.
+    pub(super) fn is_delivered(&self, index: usize) -> bool {
+        self.marks[index].deliveries.load(Ordering::Acquire) > 0
+    }
+
     /// True when every acknowledged envelope for `channel` was delivered.
     pub(super) fn is_complete(&self, channel: usize) -> bool {
-        let mut marks = self.marks.iter().enumerate();
-        marks.all(|(index, mark)| {
-            mark.acknowledged.load(Ordering::Acquire) == 0
-                || mark.deliveries.load(Ordering::Acquire) > 0
-                || self.channel_of(index) != channel
+        (0..self.len()).all(|index| {
+            !self.is_acknowledged(index) || self.is_delivered(index) || self.channel_of(index) != channel
         })
     }
 

@@ -97,11 +97,107 @@ async fn a_block_that_does_not_verify_fails_the_run() {
         |name: &str| SealedBlock::from_bytes(std::fs::read(folder.join(name)).unwrap().into()).unwrap();
     let verifier = ChainVerifier::after(&block("o1-002.block"), &block("o1-000.block")).unwrap();
     let (_orderer, address) = FakeOrderer::start(Faults::default(), 3, None).await;
-    let report = run_verified(&spec(address), &Arc::default(), verifier)
+    let progress = Arc::default();
+    let mut load = Load::prepare(&spec(address), &progress, Some(verifier))
         .await
         .unwrap();
+    load.send().await;
+    let (report, _) = load.finish().await;
     assert!(!report.ok && report.blocks == 0);
     assert!(report.failures[0].contains("block 3 does not verify"), "{report}");
+}
+
+/// Two orderers with one chain, of which the first has `faults`.
+async fn two_orderers(faults: Faults) -> (Arc<FakeOrderer>, LoadSpec) {
+    let (first, address) = FakeOrderer::start(faults, 3, None).await;
+    let (_, other) = first.start_beside(Faults::default()).await;
+    let spec = LoadSpec {
+        targets: vec![target(address), target(other)],
+        fail_over: true,
+        ..spec(address)
+    };
+    (first, spec)
+}
+
+#[tokio::test]
+async fn a_stream_goes_on_at_another_orderer_and_sends_nothing_twice() {
+    let faults = Faults {
+        break_at: Some(10),
+        ..Faults::default()
+    };
+    let (_orderer, spec) = two_orderers(faults).await;
+    let report = run(&spec, &Arc::default()).await.unwrap();
+    assert!(report.ok, "{report}");
+    assert_eq!(report.losses.len(), 1, "{report}");
+    assert!((1..=8).contains(&report.unanswered), "{report}");
+    assert_eq!((report.sent, report.acknowledged + report.unanswered), (101, 101));
+    assert_eq!(report.delivered, report.acknowledged);
+}
+
+#[tokio::test]
+async fn what_a_lost_orderer_left_in_no_block_is_sent_again() {
+    let faults = Faults {
+        break_at: Some(10),
+        ..Faults::default()
+    };
+    let (orderer, spec) = two_orderers(faults).await;
+    let mut load = Load::prepare(&spec, &Arc::default(), None).await.unwrap();
+    load.send().await;
+    let tip = orderer.blocks().last().unwrap().number();
+    assert_eq!(load.send_again(1, tip).await.unwrap(), 0, "that one was not lost");
+    let again = load.send_again(0, tip).await.unwrap();
+    assert!((1..=8).contains(&again), "{again}");
+    let (report, account) = load.finish().await;
+    assert!(report.ok, "{report}");
+    assert_eq!(
+        (report.acknowledged, report.unanswered, report.resent),
+        (101, 0, again)
+    );
+    let mut count = account.count();
+    orderer.blocks().iter().for_each(|block| count.take(block));
+    let whole = Counted {
+        once: 101,
+        missing: 0,
+        repeated: 0,
+    };
+    assert_eq!(count.outcome(), whole);
+}
+
+#[tokio::test]
+async fn what_was_turned_away_for_now_is_sent_again_unless_its_outcome_is_unknown() {
+    for (text, resent) in [("no Raft leader: as asked", 1), ("outcome unknown: as asked", 0)] {
+        let faults = Faults {
+            refuse_at: Some(10),
+            refuse_with: Some((503, text)),
+            ..Faults::default()
+        };
+        let (orderer, spec) = two_orderers(faults).await;
+        let mut load = Load::prepare(&spec, &Arc::default(), None).await.unwrap();
+        load.send().await;
+        let tip = orderer.blocks().last().unwrap().number();
+        // Of an orderer that nobody lost: only refusals count.
+        assert_eq!(load.send_again(9, tip).await.unwrap(), resent, "{text}");
+        let (report, _) = load.finish().await;
+        assert!(report.ok && report.losses[0].contains(text), "{report}");
+    }
+}
+
+#[tokio::test]
+async fn a_ledger_that_lacks_an_acknowledged_envelope_or_has_one_twice_is_found_out() {
+    let (orderer, address) = FakeOrderer::start(Faults::default(), 3, None).await;
+    let mut load = Load::prepare(&spec(address), &Arc::default(), None)
+        .await
+        .unwrap();
+    load.send().await;
+    let (_, account) = load.finish().await;
+    let blocks = orderer.blocks();
+    let mut count = account.count();
+    blocks[..blocks.len() - 1]
+        .iter()
+        .for_each(|block| count.take(block));
+    assert_eq!((count.outcome().once, count.outcome().missing), (100, 1));
+    count.take(&blocks[5]);
+    assert_eq!((count.outcome().once, count.outcome().repeated), (99, 1));
 }
 
 /// One stream and one envelope in flight, so that a stall holds up everything behind it.

@@ -10,7 +10,7 @@ use client::broadcast::Acknowledge;
 use client::connection_file::{ConnectionFile, ConnectionFileError};
 use client::deliver::{DeliverStream, Position, Resume, Seek};
 use client::envelope::EnvelopeSigner;
-use client::load::{self, LoadReport, LoadSpec, Progress};
+use client::load::{Load, LoadError, LoadReport, LoadSpec, Progress};
 use client::participation::{AdminClient, AdminError};
 use client::verify::ChainVerifier;
 use protos::{BlockNumber, ChannelId, SealedBlock};
@@ -112,7 +112,11 @@ impl Channel {
             ..LoadSpec::new(self.targets.clone(), vec![self.signer.clone()])
         };
         // A task of its own: the load keeps its thread busy, and the nodes are watched on this one.
-        let run = tokio::spawn(async move { load::run_verified(&spec, &progress, verifier).await });
+        let run = tokio::spawn(async move {
+            let mut load = Load::prepare(&spec, &progress, Some(verifier)).await?;
+            load.send().await;
+            Ok::<_, LoadError>(load.finish().await.0)
+        });
         let report = run.await.map_err(QuickstartError::Crashed)??;
         if report.ok && report.acknowledged == u64::from(count) {
             Ok(report)
