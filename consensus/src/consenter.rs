@@ -151,6 +151,11 @@ impl<T: ?Sized> Table<T> {
             kind: kind.to_owned(),
         })
     }
+
+    /// All of them.
+    pub fn all(&self) -> impl Iterator<Item = &Arc<T>> {
+        self.0.values()
+    }
 }
 
 /// The consenters this build has.

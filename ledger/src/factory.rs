@@ -35,6 +35,14 @@ const PENDING_REMOVE: &str = "remove";
 /// A file that an index folder of the reference implementation always has, and ours never.
 const FOREIGN_INDEX_FILE: &str = "CURRENT";
 
+/// Takes away what others keep of a channel that is being removed. The error is in words.
+pub type First<'a> = &'a dyn Fn(&ChannelId) -> Result<(), String>;
+
+#[expect(clippy::unnecessary_wraps, reason = "it stands for one that may fail")]
+fn nothing_else(_channel: &ChannelId) -> Result<(), String> {
+    Ok(())
+}
+
 /// Where and how a node stores its chains.
 #[derive(Clone, Debug)]
 pub struct LedgerOptions {
@@ -126,6 +134,12 @@ impl LedgerFactory {
     /// - [`FactoryError::Foreign`]: its index is one of the reference implementation. Nothing was changed.
     /// - [`FactoryError::Disk`]: as the operating system says.
     pub fn open(options: LedgerOptions) -> Result<Self, FactoryError> {
+        Self::open_with(options, &nothing_else)
+    }
+
+    /// Like [`open`](Self::open); `first` is what else goes with a channel whose removal is finished, see
+    /// [`remove_with`](Self::remove_with).
+    pub fn open_with(options: LedgerOptions, first: First<'_>) -> Result<Self, FactoryError> {
         let location = options.location.clone();
         let disk = |source| FactoryError::Disk {
             location: location.clone(),
@@ -140,7 +154,7 @@ impl LedgerFactory {
             });
         }
         let (index, state) = open_index(&index_folder.path());
-        Self::with_lock(&root, index, state, options, lock)
+        Self::with_lock(&root, index, state, options, lock, first)
     }
 
     /// Like [`open`](Self::open) on any disk and with any index; `options.location` is not looked at.
@@ -150,7 +164,7 @@ impl LedgerFactory {
         options: LedgerOptions,
     ) -> Result<Self, FactoryError> {
         let lock = take_lock(&**root)?;
-        Self::with_lock(root, index, IndexState::Opened, options, lock)
+        Self::with_lock(root, index, IndexState::Opened, options, lock, &nothing_else)
     }
 
     fn with_lock(
@@ -159,6 +173,7 @@ impl LedgerFactory {
         index_state: IndexState,
         options: LedgerOptions,
         lock: Box<dyn LockGuard>,
+        first: First<'_>,
     ) -> Result<Self, FactoryError> {
         let (chains, markers) = make_folders(root).map_err(|source| FactoryError::Disk {
             location: root.path(),
@@ -178,7 +193,7 @@ impl LedgerFactory {
             location: root.path(),
             source,
         })?;
-        factory.finish_removals();
+        factory.finish_removals(first);
         Ok(factory)
     }
 
@@ -280,6 +295,12 @@ impl LedgerFactory {
     /// A marker is made first: once it is there, a crash or an error only delays the removal until the next
     /// call or the next start.
     pub fn remove(&self, channel: &ChannelId) -> Result<(), RemoveError> {
+        self.remove_with(channel, &nothing_else)
+    }
+
+    /// Like [`remove`](Self::remove), with what others keep of the channel: `first` takes that away. It is called when
+    /// the marker is durable and before a block goes, perhaps more than once; its error leaves the removal pending.
+    pub fn remove_with(&self, channel: &ChannelId, first: First<'_>) -> Result<(), RemoveError> {
         let before = self.claim_to_remove(channel)?;
         if let Err(error) = self.refuse_foreign(channel) {
             self.lock_channels().insert(channel.clone(), before);
@@ -290,7 +311,9 @@ impl LedgerFactory {
         {
             shared.mark_removed();
         }
-        let removed = self.mark(channel).and_then(|()| self.finish_removal(channel));
+        let removed = self
+            .mark(channel)
+            .and_then(|()| self.finish_removal(channel, first));
         let mut channels = self.lock_channels();
         match &removed {
             Ok(()) => channels.remove(channel),
@@ -319,8 +342,12 @@ impl LedgerFactory {
     }
 
     /// Everything after the marker; each step may be done twice.
-    fn finish_removal(&self, channel: &ChannelId) -> Result<(), RemoveError> {
+    fn finish_removal(&self, channel: &ChannelId, first: First<'_>) -> Result<(), RemoveError> {
         self.refuse_foreign(channel)?;
+        first(channel).map_err(|reason| RemoveError::First {
+            channel: channel.clone(),
+            reason,
+        })?;
         self.index.forget(channel).map_err(|source| RemoveError::Index {
             channel: channel.clone(),
             source,
@@ -362,13 +389,14 @@ impl LedgerFactory {
     }
 
     /// Goes on with what an earlier process had begun. One that fails stays pending; the others do not notice.
-    fn finish_removals(&self) {
+    /// Goes on with what an earlier process had begun. One that fails stays pending; the others do not notice.
+    fn finish_removals(&self, first: First<'_>) {
         let mut channels = self.lock_channels();
         channels.retain(|channel, known| {
             let Channel::HalfRemoved(reason) = known else {
                 return true;
             };
-            match self.finish_removal(channel) {
+            match self.finish_removal(channel, first) {
                 Ok(()) => false,
                 Err(error) => {
                     *reason = error.to_string();

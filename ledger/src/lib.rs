@@ -50,7 +50,7 @@ mod cache;
 mod places;
 
 pub use cursor::{Cursor, SeekStatus, Step};
-pub use factory::{FactoryError, IndexState, LedgerFactory, LedgerOptions, OpenError, RemoveError};
+pub use factory::{FactoryError, First, IndexState, LedgerFactory, LedgerOptions, OpenError, RemoveError};
 pub use notify::HeightWatcher;
 pub use reader::{BlockReader, Blocks, ReadError};
 pub use reference::{ReferenceBlocks, ReferenceError};

@@ -17,7 +17,6 @@ use protos::wire::common::{
 use protos::wire::orderer::{BatchSize, BatchTimeout, ConsensusType, SeekInfo};
 
 use crate::multichannel::chain_support::NodeParts;
-use crate::multichannel::disk_space::DiskSpace;
 use crate::multichannel::refused::Reports;
 
 /// Folder of the vectors with Ed25519 keys.
@@ -74,14 +73,8 @@ pub(crate) fn stranger() -> SigningIdentity {
 }
 
 pub(crate) fn node_parts() -> NodeParts {
-    NodeParts {
-        identity: Arc::new(orderer()),
-        no_expiration_checks: false,
-        space: DiskSpace::default(),
-        reports: Reports::below(&std::env::temp_dir()),
-        configs: tokio::sync::watch::Sender::new(0),
-        writers: Arc::default(),
-    }
+    let reports = Reports::below(&std::env::temp_dir());
+    NodeParts::alone(Arc::new(orderer()), reports, consensus::consenters())
 }
 
 /// What a genesis block of the tests differs in from raft-one of the vectors.

@@ -24,7 +24,6 @@ use orderer::broadcast::Intake;
 use orderer::deliver::message;
 use orderer::multichannel::block_writer::seal;
 use orderer::multichannel::chain_support::NodeParts;
-use orderer::multichannel::disk_space::DiskSpace;
 use orderer::multichannel::manager::Manager;
 use orderer::multichannel::refused::Reports;
 use orderer::processor::{Prepared, Rules};
@@ -190,14 +189,12 @@ fn signature_stages(key: KeyType) {
 fn check_stage(network: &Network, key: KeyType, entries: &[Bytes]) {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     runtime.block_on(async {
-        let node = NodeParts {
-            identity: Arc::new(network.node_identity()),
-            no_expiration_checks: false,
-            space: DiskSpace::default(),
-            reports: Reports::below(&network.data_folder()),
-            configs: tokio::sync::watch::Sender::new(0),
-            writers: Arc::default(),
-        };
+        let reports = Reports::below(&network.data_folder());
+        let node = NodeParts::alone(
+            Arc::new(network.node_identity()),
+            reports,
+            consensus::consenters(),
+        );
         let options = LedgerOptions::at(network.data_folder());
         let manager = Arc::new(Manager::open(&options, node).expect("a data folder"));
         manager

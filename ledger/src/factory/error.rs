@@ -107,6 +107,14 @@ pub enum RemoveError {
         /// What the operating system said.
         source: io::Error,
     },
+    /// What others keep of it stays; the removal goes on with the next call or start.
+    #[error("removing channel {channel}: {reason}")]
+    First {
+        /// The channel.
+        channel: ChannelId,
+        /// What they said.
+        reason: String,
+    },
     /// The index still knows it; the removal goes on with the next call or start.
     #[error("removing channel {channel}: {source}")]
     Index {

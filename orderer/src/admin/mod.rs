@@ -29,7 +29,8 @@ pub mod server;
 mod tests;
 
 pub use registrar::{
-    BlockChoice, ChannelInfo, FetchError, JoinError, Registrar, Relation, RemoveError, Status, UpdateError,
+    BlockChoice, ChannelInfo, ConsensusInfo, FetchError, JoinError, Registrar, Relation, RemoveError, Status,
+    UpdateError,
 };
 pub use routes::router;
 pub use server::serve;

@@ -1,6 +1,7 @@
 //! What the API asks of the channels, and the ways that can fail.
 
 use bytes::Bytes;
+use consensus::ClusterStatus;
 use futures::future::BoxFuture;
 use protos::wire::common::Block;
 use protos::{BlockNumber, ChannelId, Height, SealedBlock};
@@ -42,6 +43,19 @@ pub struct ChannelInfo {
     pub status: Status,
     /// How many blocks this node has.
     pub height: Height,
+    /// The cluster as this node sees it, while it takes part in one. Beyond what the reference tells.
+    pub consensus: Option<ConsensusInfo>,
+    /// What an operator should know of a channel that is not simply active. Beyond what the reference tells.
+    pub reason: Option<String>,
+}
+
+/// A channel's cluster as one member sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConsensusInfo {
+    /// The consensus type.
+    pub kind: String,
+    /// Who leads, and who is there.
+    pub cluster: ClusterStatus,
 }
 
 /// A node's part in a channel (`consensusRelation`).
@@ -118,6 +132,15 @@ pub enum UpdateError {
     /// No such channel here.
     #[error("cannot update: channel does not exist")]
     NoChannel,
+    /// This node follows the channel.
+    #[error("cannot update: channel is not ready, he is a follower")]
+    Follower,
+    /// The channel is being removed.
+    #[error("cannot update: channel pending removal")]
+    PendingRemoval,
+    /// The channel was not removed completely.
+    #[error("cannot update: channel removal failure")]
+    RemovalFailed,
     /// The checks, or the chain, say no; the reason is the one that a broadcast client reads.
     #[error("cannot update: failed update config of channel {channel}: {reason}")]
     Refused {
@@ -137,6 +160,9 @@ pub enum RemoveError {
     /// No such channel here.
     #[error("cannot remove: channel does not exist")]
     NoChannel,
+    /// It is being removed already.
+    #[error("cannot remove: channel pending removal")]
+    Pending,
     /// A step failed; asking again goes on from there.
     #[error("cannot remove: {0}")]
     Failed(String),

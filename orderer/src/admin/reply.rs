@@ -6,10 +6,12 @@ use axum::body::Body;
 use axum::http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, LOCATION};
 use axum::http::{HeaderName, HeaderValue, Method, Response, StatusCode};
 use bytes::Bytes;
-use protos::{ChannelId, SealedBlock};
+use protos::{ChannelId, ConsenterId, SealedBlock};
 use serde::Serialize;
 
-use super::registrar::{ChannelInfo, FetchError, JoinError, Relation, RemoveError, Status, UpdateError};
+use super::registrar::{
+    ChannelInfo, ConsensusInfo, FetchError, JoinError, Relation, RemoveError, Status, UpdateError,
+};
 
 /// Where all channel paths begin.
 pub const CHANNELS_PATH: &str = "/participation/v1/channels";
@@ -40,6 +42,24 @@ struct InfoJson<'a> {
     relation: &'static str,
     status: &'static str,
     height: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    consensus: Option<ConsensusJson<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'a str>,
+}
+
+/// A cluster; ids are those of the consensus type, and a leader of 0 is none.
+#[derive(Serialize)]
+struct ConsensusJson<'a> {
+    #[serde(rename = "type")]
+    kind: &'a str,
+    id: u64,
+    leader: u64,
+    term: u64,
+    members: Vec<u64>,
+    active: Vec<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trouble: Option<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -107,7 +127,9 @@ pub(super) fn update_error(error: &UpdateError) -> Response<Body> {
             StatusCode::BAD_REQUEST
         }
         UpdateError::NoChannel => StatusCode::METHOD_NOT_ALLOWED,
-        UpdateError::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        UpdateError::Follower => StatusCode::FORBIDDEN,
+        UpdateError::PendingRemoval => StatusCode::CONFLICT,
+        UpdateError::RemovalFailed | UpdateError::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
     };
     self::error(status, &error.to_string())
 }
@@ -123,6 +145,7 @@ pub(super) fn removed() -> Response<Body> {
 pub(super) fn remove_error(error: &RemoveError) -> Response<Body> {
     let status = match error {
         RemoveError::NoChannel => StatusCode::NOT_FOUND,
+        RemoveError::Pending => StatusCode::CONFLICT,
         RemoveError::Failed(_) => StatusCode::INTERNAL_SERVER_ERROR,
     };
     self::error(status, &error.to_string())
@@ -177,6 +200,22 @@ fn info_json(channel: &ChannelInfo) -> InfoJson<'_> {
             Status::Failed => "failed",
         },
         height: channel.height.0,
+        consensus: channel.consensus.as_ref().map(consensus_json),
+        reason: channel.reason.as_deref(),
+    }
+}
+
+fn consensus_json(consensus: &ConsensusInfo) -> ConsensusJson<'_> {
+    let ConsensusInfo { kind, cluster } = consensus;
+    let numbers = |ids: &[ConsenterId]| ids.iter().map(|id| id.0).collect();
+    ConsensusJson {
+        kind,
+        id: cluster.id.0,
+        leader: cluster.leader.map_or(0, |leader| leader.0),
+        term: cluster.term,
+        members: numbers(&cluster.members),
+        active: numbers(&cluster.active),
+        trouble: cluster.trouble.as_deref(),
     }
 }
 

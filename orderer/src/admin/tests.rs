@@ -52,6 +52,8 @@ fn channel(name: &str) -> ChannelInfo {
         relation: Relation::Consenter,
         status: Status::Active,
         height: Height(1),
+        consensus: None,
+        reason: None,
     }
 }
 

@@ -1,92 +1,110 @@
-//! The writer of one channel: metadata, signature, append and sync, on a thread of its own.
+//! The writer of one channel: blocks in order, to the disk, many with one sync.
 //!
-//! Blocks are taken as they come; all that wait when the thread is free are appended together and made durable by
-//! one sync. A full disk is waited out. Any other fault ends the writer: it writes nothing more, and its chain
-//! learns why from the block's answer.
+//! Blocks are taken as they come; all that wait when a thread of the [`WriterPool`] is free are appended together and
+//! made durable by one sync. A full disk is waited out, off the threads. Any other fault ends the writer: it writes
+//! nothing more, and its chain learns why from the block's answer.
 //!
-//! Metadata and signature are those of `docs/spec/rules.md` §2.
+//! Blocks of the channel's own chain are given metadata and signature (`docs/spec/rules.md` §2); those of other
+//! orderers are kept as they were received.
 
+mod writing;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
 use bytes::Bytes;
 use configtx::Bundle;
 use configtx::identity::SigningIdentity;
 use consensus::{ConsenterMetadata, WriteError};
-use crossbeam_channel::{Receiver, Sender};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
-use ledger::{AppendError, BlockStore, SyncError};
+use parking_lot::Mutex;
 use prost::Message;
 use protos::block::{self, SLOT_LAST_CONFIG, SLOT_SIGNATURES, SealError};
 use protos::wire::common::{Block, LastConfig, Metadata, MetadataSignature, SignatureHeader};
-use protos::{BlockNumber, ChannelId, SealedBlock};
-use tokio::sync::{oneshot, watch};
+use protos::{BlockNumber, SealedBlock};
+use tokio::sync::oneshot;
 
-use super::LOGGER;
-use super::disk_space::DiskSpace;
-use super::refused::{self, Reports};
-use crate::processor::Rules;
+use super::writer_pool::{After, Work, WriterPool};
+use crate::verify_pool::panic_text;
+
+pub use writing::{Writing, WritingParts};
 
 /// Blocks that one sync covers at most.
 const GROUP_MAX: usize = 64;
-/// Blocks queued for the writer; a chain keeps far fewer open, so nobody waits at this bound.
-const QUEUED_MAX: usize = 1024;
 /// Pause before a write is tried again on a full disk.
 const RETRY_PAUSE: Duration = Duration::from_millis(500);
 /// Random bytes in the header of each block signature.
 const NONCE_BYTES: usize = 24;
 
-/// Sends blocks to the writer's thread. The thread ends when the last of these is dropped.
-#[derive(Clone, Debug)]
-pub struct BlockWriter(Sender<Job>);
+/// Sends blocks to the writer of one channel. The ledger is closed when the last of these is dropped and what was
+/// sent is written.
+#[derive(Clone)]
+pub struct BlockWriter(Arc<Handle>);
 
-#[derive(Debug)]
+/// Tells the writer when nobody is left who could wait for it.
+struct Handle {
+    slot: Arc<Slot>,
+    pool: WriterPool,
+}
+
+/// A channel's place in the pool.
+struct Slot {
+    queue: Mutex<Queue>,
+    /// Used by the one thread whose turn it is.
+    writing: Mutex<Writing>,
+}
+
+/// A chain keeps a bounded number of blocks open, and so does whoever fetches them: that bounds it.
+#[derive(Default)]
+struct Queue {
+    jobs: VecDeque<Job>,
+    /// It stands in the pool's row, or has its turn.
+    is_scheduled: bool,
+    /// Why nothing is to be waited for any more.
+    given_up: Option<&'static str>,
+}
+
 struct Job {
-    block: Block,
-    metadata: ConsenterMetadata,
-    is_config: bool,
+    number: BlockNumber,
+    content: Content,
     done: oneshot::Sender<Result<(), WriteError>>,
 }
 
-/// What the thread works with.
-pub struct Writing {
-    /// The channel.
-    pub channel: ChannelId,
-    /// Its ledger.
-    pub store: BlockStore,
-    /// In whose name blocks are signed.
-    pub identity: Arc<SigningIdentity>,
-    /// The newest config block so far.
-    pub last_config: BlockNumber,
-    /// Replaced when a config block is durable.
-    pub rules: Arc<ArcSwap<Rules>>,
-    /// The newest rules, perhaps not durable yet.
-    pub newest: Arc<Rules>,
-    /// The node's setting for rules made from a config block.
-    pub no_expiration_checks: bool,
-    /// Where the writer says that it waits for room.
-    pub space: DiskSpace,
-    /// Where a config that is refused is reported.
-    pub reports: Reports,
-    /// Held until the ledger is closed.
-    pub alive: Arc<()>,
-    /// Counted up when a config comes into force.
-    pub configs: watch::Sender<u64>,
+enum Content {
+    /// Of this channel's chain.
+    Ordered {
+        block: Block,
+        metadata: ConsenterMetadata,
+        is_config: bool,
+    },
+    /// Of another orderer, verified.
+    Received {
+        block: SealedBlock,
+        /// What a config block brings into force.
+        config: Option<Arc<Bundle>>,
+    },
+}
+
+impl std::fmt::Debug for BlockWriter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "BlockWriter({} queued)", self.0.slot.queue.lock().jobs.len())
+    }
 }
 
 impl BlockWriter {
-    /// Starts the thread.
-    ///
-    /// # Errors
-    /// The operating system refused it.
-    pub fn start(writing: Writing) -> std::io::Result<Self> {
-        let (sender, jobs) = crossbeam_channel::bounded(QUEUED_MAX);
-        std::thread::Builder::new()
-            .name(format!("write-{}", writing.channel))
-            .spawn(move || writing.run(&jobs))?;
-        Ok(Self(sender))
+    /// A writer whose work is done by `pool`.
+    pub fn new(writing: Writing, pool: WriterPool) -> Self {
+        let slot = Arc::new(Slot {
+            queue: Mutex::default(),
+            writing: Mutex::new(writing),
+        });
+        Self(Arc::new(Handle { slot, pool }))
     }
 
     /// Hands over a block of normal or config envelopes; the answer comes once it is durable, and for a config
@@ -98,21 +116,108 @@ impl BlockWriter {
         is_config: bool,
     ) -> BoxFuture<'static, Result<(), WriteError>> {
         let number = number_of(&block);
-        let (done, answer) = oneshot::channel();
-        let job = Job {
+        let content = Content::Ordered {
             block,
             metadata,
             is_config,
-            done,
         };
-        // Fails when the thread is gone; then `done` is dropped, which the answer reports.
-        let _ = self.0.send(job);
-        async move {
-            answer
-                .await
-                .unwrap_or_else(|_| Err(failed(number, "the channel's writer has stopped")))
+        self.send(number, content)
+    }
+
+    /// Hands over a block of another orderer, which was verified, with what it brings into force; the answer comes as
+    /// for [`write`](Self::write).
+    pub fn append(
+        &self,
+        block: SealedBlock,
+        config: Option<Arc<Bundle>>,
+    ) -> BoxFuture<'static, Result<(), WriteError>> {
+        self.send(block.number(), Content::Received { block, config })
+    }
+
+    /// Waits for the disk no longer: what is not durable by now is answered with an error, and so is what comes.
+    pub fn abandon(&self) {
+        self.0.give_up("the channel is being removed");
+    }
+
+    fn send(&self, number: BlockNumber, content: Content) -> BoxFuture<'static, Result<(), WriteError>> {
+        let (done, answer) = oneshot::channel();
+        self.0.push(Job {
+            number,
+            content,
+            done,
+        });
+        let gone = move |_| Err(failed(number, "the channel's writer has stopped"));
+        answer.map(move |answer| answer.unwrap_or_else(gone)).boxed()
+    }
+}
+
+impl Handle {
+    fn push(&self, job: Job) {
+        let mut queue = self.slot.queue.lock();
+        queue.jobs.push_back(job);
+        self.schedule(&mut queue);
+    }
+
+    fn give_up(&self, reason: &'static str) {
+        let mut queue = self.slot.queue.lock();
+        queue.given_up.get_or_insert(reason);
+        self.schedule(&mut queue);
+    }
+
+    fn schedule(&self, queue: &mut Queue) {
+        if std::mem::replace(&mut queue.is_scheduled, true) {
+            return;
         }
-        .boxed()
+        if let Err(error) = self.pool.schedule(Arc::clone(&self.slot) as _) {
+            queue.is_scheduled = false;
+            let reason = format!("cannot start a thread to write with: {error}");
+            for job in queue.jobs.drain(..) {
+                answer(job.done, Err(failed(job.number, &reason)));
+            }
+        }
+    }
+}
+
+impl Drop for Handle {
+    /// A writer that waits for room on the disk would hold its ledger for as long as that takes, for nobody.
+    fn drop(&mut self) {
+        let mut queue = self.slot.queue.lock();
+        if queue.is_scheduled {
+            queue.given_up.get_or_insert("nobody waits for it any more");
+        }
+    }
+}
+
+impl Work for Slot {
+    fn turn(&self) -> After {
+        let mut writing = self.writing.lock();
+        let (group, given_up) = self.next_group(writing.is_waiting());
+        let turn = catch_unwind(AssertUnwindSafe(|| writing.turn(group, given_up)));
+        match turn {
+            Ok(None) => {}
+            Ok(Some(pause)) => return After::Later(pause),
+            // The answers of its group are gone with it, which reports them.
+            Err(panic) => writing.fail(&format!("its writer panicked: {}", panic_text(&*panic))),
+        }
+        let mut queue = self.queue.lock();
+        if queue.jobs.is_empty() {
+            queue.is_scheduled = false;
+            return After::Idle;
+        }
+        After::Again
+    }
+}
+
+impl Slot {
+    /// What is to be written now: nothing while older blocks wait for room.
+    fn next_group(&self, is_waiting: bool) -> (Vec<Job>, Option<&'static str>) {
+        let mut queue = self.queue.lock();
+        let count = match (is_waiting, queue.given_up) {
+            (true, None) => 0,
+            _ => queue.jobs.len().min(GROUP_MAX),
+        };
+        let group = queue.jobs.drain(..count).collect();
+        (group, queue.given_up)
     }
 }
 
@@ -127,142 +232,9 @@ fn failed(number: BlockNumber, reason: &(impl ToString + ?Sized)) -> WriteError 
     }
 }
 
-/// A block that is ready for the ledger, and what follows when it is durable.
-struct Ready {
-    block: SealedBlock,
-    rules: Option<Arc<Rules>>,
-    done: oneshot::Sender<Result<(), WriteError>>,
-}
-
-impl Writing {
-    fn run(mut self, jobs: &Receiver<Job>) {
-        while let Ok(first) = jobs.recv() {
-            let group: Vec<_> = std::iter::once(first)
-                .chain(jobs.try_iter().take(GROUP_MAX - 1))
-                .collect();
-            if let Err(error) = self.write_group(group) {
-                tracing::error!(target: LOGGER, "channel {}: {error}", self.channel);
-                jobs.iter()
-                    .for_each(|job| answer(job.done, Err(failed(number_of(&job.block), &error.reason))));
-            }
-        }
-    }
-
-    /// Writes a group of blocks. After an error the blocks before the faulty one are durable or answered with it.
-    fn write_group(&mut self, group: Vec<Job>) -> Result<(), WriteError> {
-        let mut ready = Vec::with_capacity(group.len());
-        let mut fault = None;
-        for job in group {
-            let number = number_of(&job.block);
-            let prepared = match &fault {
-                Some(error) => Err(failed(number, error)),
-                None => self.prepare(job.block, job.metadata, job.is_config),
-            };
-            match prepared {
-                Ok((block, rules)) => ready.push(Ready {
-                    block,
-                    rules,
-                    done: job.done,
-                }),
-                Err(error) => {
-                    answer(job.done, Err(error.clone()));
-                    fault.get_or_insert(error);
-                }
-            }
-        }
-        let persisted = self.persist(&ready);
-        for Ready { block, rules, done } in ready {
-            if let (Some(rules), Ok(())) = (rules, &persisted) {
-                self.rules.store(rules);
-                self.configs.send_modify(|count| *count += 1);
-            }
-            let outcome = persisted
-                .as_ref()
-                .copied()
-                .map_err(|error| failed(block.number(), &error.reason));
-            answer(done, outcome);
-        }
-        persisted.and(fault.map_or(Ok(()), Err))
-    }
-
-    fn prepare(
-        &mut self,
-        block: Block,
-        metadata: ConsenterMetadata,
-        is_config: bool,
-    ) -> Result<(SealedBlock, Option<Arc<Rules>>), WriteError> {
-        let number = number_of(&block);
-        let rules = if is_config {
-            let bundle = self.next_config(&block)?;
-            let rules = Rules::new(Arc::new(bundle), self.no_expiration_checks);
-            let rules = Arc::new(rules.map_err(|error| failed(number, &error))?);
-            self.last_config = number;
-            self.newest = Arc::clone(&rules);
-            Some(rules)
-        } else {
-            None
-        };
-        let sealed = seal(block, metadata, self.last_config, &self.identity, &rand::random());
-        Ok((sealed.map_err(|error| failed(number, &error))?, rules))
-    }
-
-    /// Checks a config block once more, against the config before it. What fails here is a fork or a bug of ours.
-    fn next_config(&self, block: &Block) -> Result<Bundle, WriteError> {
-        refused::validate(self.newest.bundle(), self.last_config, block)
-            .map_err(|refused| failed(refused.block, &self.reports.write(&self.channel, &refused)))
-    }
-
-    /// Makes blocks durable; waits while the disk is full.
-    fn persist(&mut self, ready: &[Ready]) -> Result<(), WriteError> {
-        let mut waiting = None;
-        loop {
-            let error = match self.try_persist(ready) {
-                Ok(()) => return Ok(()),
-                Err(error) => error,
-            };
-            if !error.is_disk_full() {
-                return Err(failed(self.store.next_number(), &error));
-            }
-            if waiting.is_none() {
-                waiting = Some(self.space.wait());
-                tracing::error!(target: LOGGER, "channel {}: intake pauses until there is room: {error}", self.channel);
-            }
-            std::thread::sleep(RETRY_PAUSE);
-        }
-    }
-
-    fn try_persist(&mut self, ready: &[Ready]) -> Result<(), PersistError> {
-        // After a full disk the store says which blocks it still has.
-        let next = self.store.next_number();
-        for Ready { block, .. } in ready.iter().filter(|ready| ready.block.number() >= next) {
-            tracing::debug!(target: LOGGER, "Writing block [{}] channel={}", block.number(), self.channel);
-            self.store.append(block)?;
-        }
-        self.store.sync()?;
-        Ok(())
-    }
-}
-
 /// The chain may have stopped listening.
 fn answer(done: oneshot::Sender<Result<(), WriteError>>, outcome: Result<(), WriteError>) {
     let _ = done.send(outcome);
-}
-
-#[derive(Debug, thiserror::Error)]
-enum PersistError {
-    #[error(transparent)]
-    Append(#[from] AppendError),
-    #[error(transparent)]
-    Sync(#[from] SyncError),
-}
-
-impl PersistError {
-    fn is_disk_full(&self) -> bool {
-        match self {
-            Self::Append(error) => error.is_disk_full(),
-            Self::Sync(error) => error.is_disk_full(),
-        }
-    }
 }
 
 /// Fills metadata slots 0 and 1 and signs (`docs/spec/rules.md` §2), then serializes the block once.

@@ -4,12 +4,11 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use bytes::Bytes;
+use configtx::Bundle;
 use configtx::identity::SigningIdentity;
-use consensus::block_source::NoSource;
-use consensus::transport::Alone;
 use consensus::{
-    BatchConfig, BlockSource, ConsenterMetadata, ConsenterSupport, Members, Revalidate, RevalidateError,
-    Transport, WriteError,
+    BatchConfig, BlockSource, Consenter, ConsenterMetadata, ConsenterSupport, Members, Revalidate,
+    RevalidateError, Table, Transport, WriteError,
 };
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
@@ -17,36 +16,40 @@ use ledger::{BlockReader, BlockStore};
 use parking_lot::Mutex;
 use protos::block::{self, Hash};
 use protos::wire::common::Block;
-use protos::wire::etcdraft::Consenter;
-use protos::{BlockNumber, ChannelId, ConfigSeq, Envelope, Height};
+use protos::wire::etcdraft;
+use protos::{BlockNumber, ChannelId, ConfigSeq, Envelope, Height, SealedBlock};
 use tokio::sync::watch;
 
-use super::block_writer::{BlockWriter, Writing};
+use super::block_writer::{BlockWriter, Writing, WritingParts};
 use super::disk_space::DiskSpace;
+use super::others::{NoOthers, Others};
 use super::refused::{RefusedConfig, Reports};
-use super::view::View;
+use super::view::{Newest, View};
+use super::writer_pool::WriterPool;
+use crate::catchup::{Appender, Tip};
 use crate::processor::{self, ProcessError, Proposer, Rules, Verdict, config_update};
 
 /// One channel's config in force, processor, block writer and ledger.
-#[derive(Debug)]
 pub struct ChainSupport {
     channel: ChannelId,
     /// In whose name configs are made.
     identity: Arc<SigningIdentity>,
+    others: Arc<dyn Others>,
+    ledger: Arc<WrittenLedger>,
+}
+
+/// What blocks go through, of this node or of others.
+#[derive(Debug)]
+pub struct WrittenLedger {
+    channel: ChannelId,
     view: Arc<View>,
     writer: BlockWriter,
     /// The last block taken for writing, durable or not.
     tip: Mutex<Tip>,
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Tip {
-    height: Height,
-    hash: Hash,
-}
-
 /// What all channels of a node have in common.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct NodeParts {
     /// In whose name blocks are signed.
     pub identity: Arc<SigningIdentity>,
@@ -60,6 +63,40 @@ pub struct NodeParts {
     pub configs: watch::Sender<u64>,
     /// One clone is held by each channel's writer, so that the end of the process can wait for them.
     pub writers: Arc<()>,
+    /// The threads that write.
+    pub pool: WriterPool,
+    /// The consenter types that this node runs.
+    pub consenters: Arc<Table<dyn Consenter>>,
+    /// The other orderers.
+    pub others: Arc<dyn Others>,
+}
+
+impl NodeParts {
+    /// A node that knows no others and runs `consenters`.
+    pub fn alone(identity: Arc<SigningIdentity>, reports: Reports, consenters: Table<dyn Consenter>) -> Self {
+        Self {
+            identity,
+            no_expiration_checks: false,
+            space: DiskSpace::default(),
+            reports,
+            configs: watch::Sender::new(0),
+            writers: Arc::default(),
+            pool: WriterPool::default(),
+            consenters: Arc::new(consenters),
+            others: Arc::new(NoOthers::default()),
+        }
+    }
+
+    fn writing(&self) -> WritingParts {
+        WritingParts {
+            identity: Arc::clone(&self.identity),
+            no_expiration_checks: self.no_expiration_checks,
+            space: self.space.clone(),
+            reports: self.reports.clone(),
+            alive: Arc::clone(&self.writers),
+            configs: self.configs.clone(),
+        }
+    }
 }
 
 /// Why a channel's ledger cannot be gone on with.
@@ -92,63 +129,79 @@ pub enum SupportError {
         /// The channel its config names.
         found: ChannelId,
     },
-    /// No thread for the writer.
-    #[error("cannot start the writer: {0}")]
-    Thread(#[from] std::io::Error),
+}
+
+impl std::fmt::Debug for ChainSupport {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ChainSupport")
+            .field("ledger", &self.ledger)
+            .finish_non_exhaustive()
+    }
 }
 
 impl ChainSupport {
-    /// Goes on with the channel in `store`, which has at least its genesis block. Answers what the last block
-    /// carries for its consenter as well.
+    /// Goes on with the channel in `store`. While that has no block, what may be done is what `join` says, the config
+    /// of the block that the channel is joined with.
     pub fn open(
         channel: ChannelId,
         store: BlockStore,
+        join: Option<Arc<Bundle>>,
         node: &NodeParts,
-    ) -> Result<(Arc<Self>, ConsenterMetadata), SupportError> {
-        let (view, newest) = View::open(&channel, store.reader(), node)?;
-        let writer = BlockWriter::start(Writing {
+    ) -> Result<Arc<Self>, SupportError> {
+        let empty_under = join.filter(|_| store.height() == Height::EMPTY);
+        let (view, tip, in_force) = if let Some(bundle) = empty_under {
+            (View::under(bundle, store.reader(), node)?, Tip::EMPTY, None)
+        } else {
+            let (view, newest) = View::open(&channel, store.reader(), node)?;
+            let in_force = (newest.last_config, view.rules());
+            (view, Tip::of(&newest.sealed), Some(in_force))
+        };
+        let rules = Arc::clone(view.rules_in_force());
+        let writing = Writing::new(channel.clone(), store, in_force, rules, node.writing());
+        let ledger = WrittenLedger {
             channel: channel.clone(),
-            store,
-            identity: Arc::clone(&node.identity),
-            last_config: newest.last_config,
-            rules: Arc::clone(view.rules_in_force()),
-            newest: view.rules(),
-            no_expiration_checks: node.no_expiration_checks,
-            space: node.space.clone(),
-            configs: node.configs.clone(),
-            reports: node.reports.clone(),
-            alive: Arc::clone(&node.writers),
-        })?;
-        let metadata = block::orderer_metadata(&newest.block)?
-            .unwrap_or_default()
-            .consenter_metadata;
-        let tip = Mutex::new(Tip {
-            height: newest.sealed.height(),
-            hash: *newest.sealed.hash(),
-        });
-        let support = Self {
+            view: Arc::new(view),
+            writer: BlockWriter::new(writing, node.pool.clone()),
+            tip: Mutex::new(tip),
+        };
+        Ok(Arc::new(Self {
             channel,
             identity: Arc::clone(&node.identity),
-            view: Arc::new(view),
-            writer,
-            tip,
-        };
-        Ok((Arc::new(support), ConsenterMetadata(metadata)))
+            others: Arc::clone(&node.others),
+            ledger: Arc::new(ledger),
+        }))
+    }
+
+    /// What the newest block carries for its consenter.
+    pub fn consenter_metadata(&self) -> Result<ConsenterMetadata, SupportError> {
+        let newest = Newest::read(self.reader())?;
+        let metadata = block::orderer_metadata(&newest.block)?.unwrap_or_default();
+        Ok(ConsenterMetadata(metadata.consenter_metadata))
+    }
+
+    /// Where blocks of others go.
+    pub fn appender(&self) -> Arc<dyn Appender> {
+        Arc::clone(&self.ledger) as _
     }
 
     /// What of it is only read.
     pub fn view(&self) -> &Arc<View> {
-        &self.view
+        &self.ledger.view
     }
 
     /// The checks in force.
     pub fn rules(&self) -> Arc<Rules> {
-        self.view.rules()
+        self.view().rules()
     }
 
     /// Reads its blocks.
     pub fn reader(&self) -> &BlockReader {
-        self.view.reader()
+        self.view().reader()
+    }
+
+    /// Waits for the disk no longer: whatever is not durable fails.
+    pub fn abandon(&self) {
+        self.ledger.writer.abandon();
     }
 
     /// Computes a CONFIG envelope anew, against the config in force, from the update that it was made from.
@@ -167,39 +220,74 @@ impl ChainSupport {
             }
         }
     }
+}
 
+impl WrittenLedger {
     fn write(
         &self,
         block: Block,
         metadata: ConsenterMetadata,
         is_config: bool,
     ) -> BoxFuture<'static, Result<(), WriteError>> {
-        match self.advance(&block) {
+        let taken = if let Some(header) = &block.header {
+            let (number, previous) = (BlockNumber(header.number), &header.previous_hash);
+            self.advance(number, previous, || block::header_hash(header))
+        } else {
+            let (number, reason) = (self.tip.lock().next(), "block has no header".to_owned());
+            Err(WriteError { number, reason })
+        };
+        match taken {
             Ok(()) => self.writer.write(block, metadata, is_config),
             Err(error) => async { Err(error) }.boxed(),
         }
     }
 
-    /// Makes `block` the tip, if it follows.
-    fn advance(&self, block: &Block) -> Result<(), WriteError> {
+    /// Makes the block of this number the tip, if it follows.
+    fn advance(
+        &self,
+        found: BlockNumber,
+        previous: &[u8],
+        hash: impl FnOnce() -> Hash,
+    ) -> Result<(), WriteError> {
         let mut tip = self.tip.lock();
-        let number = tip.height.next_number();
-        let Some(header) = &block.header else {
-            let reason = "block has no header".to_owned();
-            return Err(WriteError { number, reason });
-        };
-        if header.number != number.0 || header.previous_hash[..] != tip.hash {
-            let reason = format!(
-                "block {} does not follow the tip of height {}",
-                header.number, tip.height
-            );
+        let number = tip.next();
+        // Before a genesis block there is nothing to link to.
+        let links = previous == tip.hash || tip.height == Height::EMPTY;
+        if found != number || !links {
+            let reason = format!("block {found} does not follow the tip of height {}", tip.height);
             return Err(WriteError { number, reason });
         }
         *tip = Tip {
             height: Height::of_tip(number),
-            hash: block::header_hash(header),
+            hash: hash(),
         };
         Ok(())
+    }
+}
+
+impl Appender for WrittenLedger {
+    fn channel(&self) -> &ChannelId {
+        &self.channel
+    }
+
+    fn tip(&self) -> Tip {
+        *self.tip.lock()
+    }
+
+    fn bundle(&self) -> Option<Arc<Bundle>> {
+        let has_blocks = self.view.reader().height() > Height::EMPTY;
+        has_blocks.then(|| Arc::clone(self.view.rules().bundle()))
+    }
+
+    fn append(
+        &self,
+        block: SealedBlock,
+        config: Option<Arc<Bundle>>,
+    ) -> BoxFuture<'static, Result<(), WriteError>> {
+        match self.advance(block.number(), block.previous_hash(), || *block.hash()) {
+            Ok(()) => self.writer.append(block, config),
+            Err(error) => async { Err(error) }.boxed(),
+        }
     }
 }
 
@@ -232,7 +320,7 @@ impl ConsenterSupport for ChainSupport {
     }
 
     fn height(&self) -> Height {
-        self.tip.lock().height
+        self.ledger.tip.lock().height
     }
 
     fn batch_config(&self) -> BatchConfig {
@@ -249,22 +337,22 @@ impl ConsenterSupport for ChainSupport {
         decoded.map_err(|error| error.to_string())
     }
 
-    fn own_place(&self, _consenters: &[Consenter]) -> Option<usize> {
-        None // no consenter type of this build has members
+    fn own_place(&self, consenters: &[etcdraft::Consenter]) -> Option<usize> {
+        self.others.own_place(consenters).ok().flatten()
     }
 
     fn transport(&self) -> Arc<dyn Transport> {
-        Arc::new(Alone)
+        self.others.transport(&self.channel)
     }
 
     fn block_source(&self) -> Arc<dyn BlockSource> {
-        Arc::new(NoSource)
+        self.others.block_source(self.appender())
     }
 
     fn create_next_block(&self, batch: Vec<Envelope>) -> Block {
-        let tip = *self.tip.lock();
+        let tip = *self.ledger.tip.lock();
         let entries = batch.into_iter().map(Envelope::into_entry).collect();
-        block::next(tip.height.next_number(), &tip.hash, entries)
+        block::next(tip.next(), &tip.hash, entries)
     }
 
     fn write_block(
@@ -272,7 +360,7 @@ impl ConsenterSupport for ChainSupport {
         block: Block,
         metadata: ConsenterMetadata,
     ) -> BoxFuture<'static, Result<(), WriteError>> {
-        self.write(block, metadata, false)
+        self.ledger.write(block, metadata, false)
     }
 
     fn write_config_block(
@@ -280,6 +368,6 @@ impl ConsenterSupport for ChainSupport {
         block: Block,
         metadata: ConsenterMetadata,
     ) -> BoxFuture<'static, Result<(), WriteError>> {
-        self.write(block, metadata, true)
+        self.ledger.write(block, metadata, true)
     }
 }

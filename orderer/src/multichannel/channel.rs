@@ -1,25 +1,65 @@
-//! One channel of this node: its support, the chain that runs on it, and its health.
+//! One channel of this node: its ledger and config, what this node does on it, and its health.
+//!
+//! ```text
+//!            ┌──── config lists this node, or its new id ────┐
+//!            v                                               │
+//! open ─> Chain ── not a member any more, or log lost ──> Follower <─ joined with a later block, or not a member
+//!            └── broken ──> quarantine <── ledger broken ────┘
+//! ```
+//!
+//! A change from one to the other leaves ledger, config and deliver streams as they are.
+
+mod part;
 
 use std::sync::Arc;
 
-use consensus::{Chain, Consenter, ConsenterMetadata, consenters};
+use arc_swap::ArcSwap;
+use configtx::Bundle;
+use consensus::Chain;
 use ledger::{BlockReader, BlockStore};
-use protos::{ChannelId, Height};
+use parking_lot::Mutex;
+use protos::wire::common::Block;
+use protos::{BlockNumber, ChannelId, Height};
 
 use super::LOGGER;
 use super::chain_support::{ChainSupport, NodeParts, SupportError};
 use super::health::{Health, HealthCell};
+use super::join::JoinFiles;
+use super::membership::{Place, place_in};
 use super::refused::RefusedConfig;
 use super::view::View;
 use crate::processor::{ProcessError, Rules};
 
+pub use part::Part;
+
 /// One channel. What can be had of a quarantined one depends on how far it could be opened.
 pub struct Channel {
     id: ChannelId,
-    health: Arc<HealthCell>,
+    health: HealthCell,
     view: Option<Arc<View>>,
     support: Option<Arc<ChainSupport>>,
-    chain: Option<Arc<dyn Chain>>,
+    joined: Option<Joined>,
+    /// What this node does on the channel now.
+    part: ArcSwap<Part>,
+    /// True once no other part may begin. Held while one begins.
+    is_closed: Mutex<bool>,
+}
+
+/// How a channel was joined, while its join file stands.
+#[derive(Clone)]
+pub struct Joined {
+    /// The block it was joined with.
+    pub block: Block,
+    /// The config in it.
+    pub bundle: Arc<Bundle>,
+    /// Where its join file is.
+    pub files: JoinFiles,
+}
+
+impl Joined {
+    fn number(&self) -> BlockNumber {
+        BlockNumber(self.block.header.as_ref().map_or(0, |header| header.number))
+    }
 }
 
 impl std::fmt::Debug for Channel {
@@ -29,51 +69,57 @@ impl std::fmt::Debug for Channel {
 }
 
 impl Channel {
-    /// Opens a channel whose ledger has at least its genesis block, and starts its chain. Must be called within a
-    /// `tokio` runtime. Whatever goes wrong ends as a quarantine.
-    pub fn open(id: ChannelId, store: BlockStore, node: &NodeParts) -> Self {
-        let health = HealthCell::starting(&id);
+    /// Opens a channel and begins what this node does on it: orders it, or follows it. Its ledger has at least the
+    /// genesis block, or it was `joined` with a later one. Must be called within a `tokio` runtime. Whatever goes
+    /// wrong ends as a quarantine.
+    pub fn open(id: ChannelId, store: BlockStore, joined: Option<Joined>, node: &NodeParts) -> Arc<Self> {
         let reader = store.reader();
-        let (support, metadata) = match ChainSupport::open(id.clone(), store, node) {
-            Ok(opened) => opened,
+        let join = joined.as_ref().map(|joined| Arc::clone(&joined.bundle));
+        let support = match ChainSupport::open(id.clone(), store, join, node) {
+            Ok(support) => support,
             Err(SupportError::Refused(refused)) => return Self::refused(id, reader, node, &refused),
             Err(error) => return Self::quarantined(id, &error),
         };
-        let mut channel = Self {
-            id,
-            health: Arc::new(health),
-            view: Some(Arc::clone(support.view())),
-            support: Some(Arc::clone(&support)),
-            chain: None,
-        };
-        match start_chain(support, metadata) {
-            Ok(chain) => channel.run(chain),
-            Err(reason) => channel.health.set(&Health::Quarantined(reason)),
-        }
+        let mut channel = Self::closed(id);
+        channel.view = Some(Arc::clone(support.view()));
+        channel.support = Some(support);
+        channel.joined = joined;
+        *channel.is_closed.get_mut() = false;
+        let channel = Arc::new(channel);
+        part::begin(&channel, node);
         channel
     }
 
     /// A channel of which nothing can be had but the reason.
-    pub fn quarantined(id: ChannelId, reason: &(impl ToString + ?Sized)) -> Self {
-        let health = HealthCell::starting(&id);
-        health.set(&Health::Quarantined(reason.to_string()));
+    pub fn quarantined(id: ChannelId, reason: &(impl ToString + ?Sized)) -> Arc<Self> {
+        Self::in_health(id, &Health::Quarantined(reason.to_string()))
+    }
+
+    /// A channel of which nothing is to be had.
+    pub fn in_health(id: ChannelId, health: &Health) -> Arc<Self> {
+        let channel = Self::closed(id);
+        channel.health.set(health);
+        Arc::new(channel)
+    }
+
+    fn closed(id: ChannelId) -> Self {
         Self {
+            health: HealthCell::starting(&id),
             id,
-            health: Arc::new(health),
             view: None,
             support: None,
-            chain: None,
+            joined: None,
+            part: ArcSwap::from_pointee(Part::Nothing),
+            is_closed: Mutex::new(true),
         }
     }
 
     /// A channel whose newest config does not follow the one before it, under which `reader` goes on being read.
-    fn refused(id: ChannelId, reader: BlockReader, node: &NodeParts, refused: &RefusedConfig) -> Self {
+    fn refused(id: ChannelId, reader: BlockReader, node: &NodeParts, refused: &RefusedConfig) -> Arc<Self> {
         let reason = node.reports.write(&id, refused);
-        let mut channel = Self::quarantined(id, &reason);
         // It was in force, so its limits are good.
         let view = View::under(Arc::clone(&refused.in_force), reader, node);
-        channel.view = view.ok().map(Arc::new);
-        channel
+        Self::readable(id, view.ok(), &reason)
     }
 
     /// A channel whose ledger is damaged, of which `reader` has the blocks before the damage.
@@ -82,29 +128,19 @@ impl Channel {
         reader: BlockReader,
         node: &NodeParts,
         reason: &(impl ToString + ?Sized),
-    ) -> Self {
-        let view = View::open(&id, reader, node);
-        let mut channel = Self::quarantined(id, reason);
-        match view {
-            Ok((view, _)) => channel.view = Some(Arc::new(view)),
-            Err(error) => {
-                tracing::warn!(target: LOGGER, "channel {}: nothing of it can be read: {error}", channel.id);
-            }
+    ) -> Arc<Self> {
+        let view = View::open(&id, reader, node).map(|(view, _)| view);
+        if let Err(error) = &view {
+            tracing::warn!(target: LOGGER, "channel {id}: nothing of it can be read: {error}");
         }
-        channel
+        Self::readable(id, view.ok(), &reason.to_string())
     }
 
-    fn run(&mut self, chain: Arc<dyn Chain>) {
-        self.health.set(&Health::Running);
-        chain.start();
-        let (ended, health) = (chain.ended(), Arc::clone(&self.health));
-        tokio::spawn(async move {
-            match ended.await {
-                Ok(_) => health.set(&Health::Stopped),
-                Err(failure) => health.set(&Health::Quarantined(failure.to_string())),
-            }
-        });
-        self.chain = Some(chain);
+    fn readable(id: ChannelId, view: Option<View>, reason: &str) -> Arc<Self> {
+        let mut channel = Self::closed(id);
+        channel.view = view.map(Arc::new);
+        channel.health.set(&Health::Quarantined(reason.to_owned()));
+        Arc::new(channel)
     }
 
     /// Its name.
@@ -127,9 +163,14 @@ impl Channel {
         self.support.as_ref()
     }
 
-    /// Its ordering, where there is one.
-    pub fn chain(&self) -> Option<&Arc<dyn Chain>> {
-        self.chain.as_ref()
+    /// What this node does on it now.
+    pub fn part(&self) -> Arc<Part> {
+        self.part.load_full()
+    }
+
+    /// Its ordering, while this node orders it.
+    pub fn chain(&self) -> Option<Arc<dyn Chain>> {
+        self.part.load().chain().map(Arc::clone)
     }
 
     /// How many blocks are durable; 0 where that cannot be said.
@@ -139,39 +180,51 @@ impl Channel {
             .map_or(Height::EMPTY, |view| view.reader().height())
     }
 
+    /// True until the ledger has the block that the channel was joined with.
+    pub fn is_onboarding(&self) -> bool {
+        let number = self.joined.as_ref().map(Joined::number);
+        number.is_some_and(|number| self.height().0 <= number.0)
+    }
+
+    /// This node's place by the config in force, or while it is onboarding by the one it was joined with; none where
+    /// that cannot be said.
+    pub fn place(&self, node: &NodeParts) -> Option<Place> {
+        let joined = self.joined.as_ref().filter(|_| self.is_onboarding());
+        let bundle = match joined {
+            Some(joined) => Arc::clone(&joined.bundle),
+            None => Arc::clone(self.view.as_ref()?.rules().bundle()),
+        };
+        place_in(&bundle, &*node.others).ok()
+    }
+
     /// What orders on this channel, with the rules in force; or why nothing does.
-    pub fn ordering(&self) -> Result<(&Arc<dyn Chain>, Arc<Rules>), ProcessError> {
-        match (&self.chain, &self.support) {
-            (Some(chain), Some(support)) => Ok((chain, support.rules())),
-            _ => Err(ProcessError::Unavailable {
-                reason: format!("channel is {}", self.health.get()),
-            }),
+    pub fn ordering(&self) -> Result<(Arc<dyn Chain>, Arc<Rules>), ProcessError> {
+        let unavailable = |reason| Err(ProcessError::Unavailable { reason });
+        let (part, support) = (self.part.load(), self.support.as_ref());
+        match (&**part, support) {
+            (Part::Chain { chain, kind }, Some(support)) => {
+                let rules = support.rules();
+                let now = &rules.bundle().orderer().consensus_type.kind;
+                if now != kind {
+                    return unavailable(format!("consenter {now} is not available"));
+                }
+                Ok((Arc::clone(chain), rules))
+            }
+            // Clients take this as the sign that they should ask another node.
+            (Part::Follower { reason: None, .. }, _) => Err(ProcessError::UnknownChannel),
+            _ => unavailable(format!("channel is {}", self.health.get())),
         }
     }
 
-    /// Stops the chain; ready when all it took in is durable.
+    /// Stops what this node does here; ready when all it took in is durable.
     pub async fn halt(&self) {
-        if let Some(chain) = &self.chain {
-            chain.halt().await;
+        *self.is_closed.lock() = true;
+        match &*self.part() {
+            Part::Chain { chain, .. } => chain.halt().await,
+            Part::Follower { follower, .. } => follower.halt().await,
+            Part::Nothing => {}
         }
     }
-}
-
-/// Makes the chain of the channel's consensus type.
-fn start_chain(support: Arc<ChainSupport>, metadata: ConsenterMetadata) -> Result<Arc<dyn Chain>, String> {
-    let rules = support.rules();
-    let bundle = rules.bundle();
-    bundle.check_supported().map_err(|error| error.to_string())?;
-    if bundle.has_consortiums() {
-        return Err("config contains consortiums: system channel not supported".to_owned());
-    }
-    let kind = &bundle.orderer().consensus_type.kind;
-    let consenter: Arc<dyn Consenter> = consenters().get(kind).map_err(|error| error.to_string())?;
-    let chain = consenter
-        .handle_chain(support, metadata)
-        .map_err(|error| error.to_string())?;
-    tracing::info!(target: LOGGER, "Created and started new channel {}", bundle.channel_id());
-    Ok(chain)
 }
 
 #[cfg(test)]

@@ -13,8 +13,17 @@ pub enum Health {
     Starting,
     /// Ordering.
     Running,
+    /// Taking its blocks from others.
+    Following {
+        /// Why, where it should order instead: in words for an operator.
+        reason: Option<String>,
+    },
     /// Stopped on purpose, with everything written.
     Stopped,
+    /// Being removed; nothing of it is served.
+    Removing,
+    /// Its removal did not finish: asking for it again goes on with it.
+    HalfRemoved(String),
     /// Out of order until the process starts again. Blocks are served where they can be read.
     Quarantined(String),
 }
@@ -24,7 +33,11 @@ impl fmt::Display for Health {
         match self {
             Self::Starting => f.write_str("starting"),
             Self::Running => f.write_str("running"),
+            Self::Following { reason: None } => f.write_str("following"),
+            Self::Following { reason: Some(reason) } => write!(f, "following: {reason}"),
             Self::Stopped => f.write_str("stopped"),
+            Self::Removing => f.write_str("being removed"),
+            Self::HalfRemoved(reason) => write!(f, "half removed: {reason}"),
             Self::Quarantined(reason) => write!(f, "quarantined: {reason}"),
         }
     }

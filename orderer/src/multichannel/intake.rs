@@ -76,7 +76,7 @@ impl Manager {
         self.check_open()?;
         let channel = channels.get(name).ok_or(ProcessError::UnknownChannel)?;
         let (chain, rules) = channel.ordering()?;
-        Ok((channel.id().clone(), Arc::clone(chain), rules))
+        Ok((channel.id().clone(), chain, rules))
     }
 
     fn verify(&self, candidates: Vec<Candidate>, now: SystemTime) -> Vec<Result<Accepted, Refusal>> {

@@ -8,17 +8,20 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use bytes::Bytes;
 use configtx::Bundle;
 use configtx::join::check_join_block;
 use configtx::keys::BLOCK_VALIDATION_PATH;
-use consensus::{ConfigChange, Members, consenters, metadata_validators};
+use consensus::{ConfigChange, Members, metadata_validators};
 use prost::Message as _;
 use protos::wire::common::Block;
 use protos::{BlockNumber, ChannelId};
 
+use super::chain_support::NodeParts;
+use super::membership::{Place, place_in};
 use crate::admin::JoinError;
 
 /// End of a join file's name.
@@ -26,9 +29,50 @@ const SUFFIX: &str = ".join";
 /// End of the name of one that is being written.
 const SUFFIX_TEMPORARY: &str = ".join~";
 
-/// Checks a join block (`docs/spec/rules.md` §12); answers the channel it is for.
-pub fn check(join: &Block, now: SystemTime) -> Result<ChannelId, JoinError> {
-    let bundle = check_join_block(join).map_err(|error| match error {
+/// A block that its channel can be joined with, on this node.
+pub struct JoinBlock {
+    /// The channel.
+    pub channel: ChannelId,
+    /// The block.
+    pub block: Block,
+    /// The config in it.
+    pub bundle: Arc<Bundle>,
+    /// This node's place by that config.
+    pub place: Place,
+}
+
+impl JoinBlock {
+    /// Checks a join block (`docs/spec/rules.md` §12).
+    pub fn check(block: Block, node: &NodeParts, now: SystemTime) -> Result<Self, JoinError> {
+        let bundle = check_join_block(&block).map_err(not_joinable)?;
+        check_consensus(&bundle, node, now).map_err(JoinError::Refused)?;
+        let place = place_in(&bundle, &*node.others).map_err(JoinError::Refused)?;
+        let joined = Self {
+            channel: bundle.channel_id().clone(),
+            block,
+            bundle: Arc::new(bundle),
+            place,
+        };
+        if place == Place::Alone && joined.number() != BlockNumber::GENESIS {
+            let reason = "a solo channel is joined with its genesis block: there is no other orderer that has the blocks";
+            return Err(JoinError::Refused(reason.to_owned()));
+        }
+        Ok(joined)
+    }
+
+    /// Its number.
+    pub fn number(&self) -> BlockNumber {
+        BlockNumber(self.block.header.as_ref().map_or(0, |header| header.number))
+    }
+
+    /// True if the node orders from the start; otherwise it follows first.
+    pub fn orders_at_once(&self) -> bool {
+        self.number() == BlockNumber::GENESIS && self.place.orders()
+    }
+}
+
+fn not_joinable(error: configtx::join::JoinError) -> JoinError {
+    match error {
         configtx::join::JoinError::Invalid(source) => JoinError::InvalidBlock(source.to_string()),
         configtx::join::JoinError::Unsupported(source) => JoinError::Refused(source.to_string()),
         configtx::join::JoinError::NoBlockValidation => {
@@ -37,20 +81,13 @@ pub fn check(join: &Block, now: SystemTime) -> Result<ChannelId, JoinError> {
         configtx::join::JoinError::UnknownRule { policy } => JoinError::Refused(format!(
             "policy {policy} has a rule other than ANY, ALL and MAJORITY"
         )),
-    })?;
-    check_consensus(&bundle, now).map_err(JoinError::Refused)?;
-    let number = join.header.as_ref().map_or(0, |header| header.number);
-    if number != BlockNumber::GENESIS.0 {
-        let reason = "joining with a block other than the genesis block is not available yet in this build";
-        return Err(JoinError::Refused(reason.to_owned()));
     }
-    Ok(bundle.channel_id().clone())
 }
 
-/// Checks that this build has the channel's consensus, and that its settings are good.
-fn check_consensus(bundle: &Bundle, now: SystemTime) -> Result<(), String> {
+/// Checks that this node runs the channel's consensus, and that its settings are good.
+fn check_consensus(bundle: &Bundle, node: &NodeParts, now: SystemTime) -> Result<(), String> {
     let kind = &bundle.orderer().consensus_type.kind;
-    consenters().get(kind).map_err(|error| error.to_string())?;
+    node.consenters.get(kind).map_err(|error| error.to_string())?;
     let validator = metadata_validators()
         .get(kind)
         .map_err(|error| error.to_string())?;
@@ -175,7 +212,10 @@ mod tests {
 
     #[test]
     fn a_block_without_config_is_no_join_block() {
-        let error = check(&Block::default(), SystemTime::now()).unwrap_err();
+        let node = crate::testing::node_parts();
+        let Err(error) = JoinBlock::check(Block::default(), &node, SystemTime::now()) else {
+            panic!("it has no config");
+        };
         assert_eq!(
             error.to_string(),
             "invalid join block: block is not a config block"

@@ -9,10 +9,13 @@
 //! |---|---|
 //! | [`manager`] | [`Manager`]: opens all channels at start, finds, lists and joins them |
 //! | [`join`] | what a join block must be; the join file |
-//! | [`channel`] | [`Channel`]: one channel with its chain and its health |
+//! | [`channel`] | [`Channel`]: one channel, what this node does on it, and its health |
+//! | [`membership`] | whether this node orders a channel or follows it |
+//! | [`others`] | [`Others`](others::Others): the seam to the other orderers |
 //! | [`view`] | [`View`](view::View): the config in force and the blocks, for readers |
 //! | [`chain_support`] | [`ChainSupport`]: what a channel lends to its chain |
-//! | [`block_writer`] | metadata, signature, append and sync, on a thread of its own |
+//! | [`block_writer`] | metadata, signature, append and sync |
+//! | [`writer_pool`] | the threads for that |
 //! | [`disk_space`] | the pause while the disk is full |
 //! | `intake`, `reading`, `registrar` | the Manager as Broadcast, Deliver and the admin API see it |
 //! | `remove` | taking a channel off this node |
@@ -30,12 +33,15 @@ pub mod health;
 mod intake;
 pub mod join;
 pub mod manager;
+pub mod membership;
+pub mod others;
 mod reading;
 pub mod refused;
 pub mod registrar;
 mod remove;
 mod update;
 pub mod view;
+pub mod writer_pool;
 
 pub use chain_support::ChainSupport;
 pub use channel::Channel;

@@ -9,6 +9,7 @@ use protos::wire::common::Status as WireStatus;
 use protos::{BlockNumber, Height, SealedBlock};
 use tokio::sync::watch;
 
+use super::channel::Part;
 use super::manager::Manager;
 use super::view::View;
 use crate::deliver::source::{Channels, Source};
@@ -24,9 +25,11 @@ impl Channels for Manager {
         let channel = self.get(channel).ok_or(WireStatus::NotFound)?;
         // Without a config nobody can be let in.
         let view = channel.view().ok_or(WireStatus::ServiceUnavailable)?;
-        let errored = match channel.chain() {
-            Some(chain) => chain.errored(),
-            None => watch::channel(true).1,
+        let errored = match &*channel.part() {
+            Part::Chain { chain, .. } => chain.errored(),
+            // A node that should order and cannot has good blocks, and will not have the newest for long.
+            Part::Follower { reason: Some(_), .. } | Part::Nothing => watch::channel(true).1,
+            Part::Follower { reason: None, .. } => return Err(WireStatus::NotFound),
         };
         Ok(Arc::new(Readable {
             view: Arc::clone(view),

@@ -14,6 +14,7 @@ use protos::envelope::{OpenError, Opened};
 use protos::wire::common::{HeaderType, Status};
 
 use super::channel::Channel;
+use super::health::Health;
 use super::manager::Manager;
 use crate::admin::UpdateError;
 use crate::processor::{self, ProcessError};
@@ -57,6 +58,12 @@ impl Manager {
     pub async fn update(self: &Arc<Self>, envelope: Bytes) -> Result<Arc<Channel>, UpdateError> {
         let HandedIn { channel, opened } = HandedIn::open(envelope)?;
         let channel = self.get(&channel).ok_or(UpdateError::NoChannel)?;
+        match channel.health() {
+            Health::Following { reason: None } => return Err(UpdateError::Follower),
+            Health::Removing => return Err(UpdateError::PendingRemoval),
+            Health::HalfRemoved(_) => return Err(UpdateError::RemovalFailed),
+            _ => {}
+        }
         let manager = Arc::clone(self);
         let checked = Arc::clone(&channel);
         // Policies and signatures take their time, which the threads of the connections do not have.
@@ -84,8 +91,8 @@ impl Manager {
         let (chain, rules) = channel.ordering()?;
         let prepared = rules.prepare(opened, now)?;
         let verified = prepared.signature().verify();
-        let submission = self.submission(&**chain, prepared.verdict(verified)?, now)?;
-        Ok((Arc::clone(chain), submission))
+        let submission = self.submission(&*chain, prepared.verdict(verified)?, now)?;
+        Ok((chain, submission))
     }
 }
 

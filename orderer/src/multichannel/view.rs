@@ -82,7 +82,7 @@ impl View {
 }
 
 impl Newest {
-    fn read(reader: &BlockReader) -> Result<Self, SupportError> {
+    pub(super) fn read(reader: &BlockReader) -> Result<Self, SupportError> {
         let sealed = reader.tip()?.ok_or(SupportError::Empty)?;
         let block = sealed
             .decode()

@@ -20,6 +20,7 @@ pub mod routes;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use consensus::consenters;
 use ledger::LedgerOptions;
 use rustls::pki_types::CertificateDer;
 use tokio::sync::watch;
@@ -35,7 +36,6 @@ use crate::config::{Config, Listen};
 use crate::deliver::Deliver;
 use crate::local_msp::{self, LocalMspError};
 use crate::multichannel::chain_support::NodeParts;
-use crate::multichannel::disk_space::DiskSpace;
 use crate::multichannel::manager::{Manager, OpenError};
 use crate::multichannel::refused::Reports;
 use crate::multichannel::registrar::Participation;
@@ -207,13 +207,10 @@ impl Node {
 
 fn open_manager(config: &Config) -> Result<Manager, RunError> {
     let identity = local_msp::load(&config.general)?;
+    let reports = Reports::below(&config.ledger.location);
     let node = NodeParts {
-        identity: Arc::new(identity),
         no_expiration_checks: config.general.authentication.no_expiration_checks,
-        space: DiskSpace::default(),
-        reports: Reports::below(&config.ledger.location),
-        configs: watch::Sender::new(0),
-        writers: Arc::default(),
+        ..NodeParts::alone(Arc::new(identity), reports, consenters())
     };
     Ok(Manager::open(&LedgerOptions::at(&config.ledger.location), node)?)
 }

@@ -14,7 +14,7 @@ use crate::testing::{self, Genesis};
 struct World {
     disk: SimDisk,
     node: NodeParts,
-    channel: Channel,
+    channel: Arc<Channel>,
 }
 
 impl World {
@@ -32,7 +32,7 @@ impl World {
             .unwrap();
         store.sync().unwrap();
         let node = testing::node_parts();
-        let channel = Channel::open(id, store, &node);
+        let channel = Channel::open(id, store, None, &node);
         Self { disk, node, channel }
     }
 

@@ -62,7 +62,7 @@ async fn reopen(folder: &Path) -> Arc<Manager> {
 async fn a_joined_solo_channel_orders_and_survives_a_restart() {
     let folder = tempfile::tempdir().unwrap();
     let manager = open(folder.path());
-    let channel = manager.join(Genesis::solo("ch").block()).await.unwrap();
+    let channel = manager.join(Genesis::solo("ch").block()).await.unwrap().channel;
     assert_eq!((channel.health(), channel.height()), (Health::Running, Height(1)));
     assert_eq!(order(&manager, "ch", "a").await, Ok(BlockNumber(1)));
     drop(channel);
