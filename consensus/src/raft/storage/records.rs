@@ -1,0 +1,281 @@
+//! The small records of a channel, and its checkpoint, as bytes.
+//!
+//! Each begins with the version byte 1; integers are little-endian, of fixed width.
+//!
+//! | record | after the version |
+//! |---|---|
+//! | number of a channel | `u64` |
+//! | bounds | first `u64`, next `u64` |
+//! | identity | id `u64`, then nothing, or the reason of the loss as UTF-8 |
+//! | hard state | term, vote, commit: `u64` each |
+//! | members | index `u64`, then each id `u64` |
+//! | checkpoint | index, term, block number, count of voters: `u64` each; each voter `u64`; the block to the end |
+
+use bytes::Bytes;
+use protos::{BlockNumber, ConsenterId};
+
+use crate::raft::log::{Checkpoint, HardState, Identity, MembersAt};
+
+/// The format that is written, and the only one so far.
+const VERSION: u8 = 1;
+
+/// What says that an identity's log is lost stands behind this.
+const LOST: u8 = 1;
+const NOT_LOST: u8 = 0;
+
+/// The entries that a channel has: `first..next`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Bounds {
+    /// The oldest.
+    pub(super) first: u64,
+    /// One behind the newest; equal to `first` without entries.
+    pub(super) next: u64,
+}
+
+impl Bounds {
+    pub(super) fn is_empty(self) -> bool {
+        self.first >= self.next
+    }
+}
+
+/// Bytes that are no record: of a later version, or damaged.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{len} bytes are no record of version {VERSION}")]
+pub(super) struct NoRecord {
+    len: usize,
+}
+
+/// Takes a record apart from the front.
+struct Reader<'a> {
+    rest: &'a [u8],
+    whole: usize,
+}
+
+impl<'a> Reader<'a> {
+    fn new(bytes: &'a [u8]) -> Result<Self, NoRecord> {
+        let whole = bytes.len();
+        match bytes.split_first() {
+            Some((&VERSION, rest)) => Ok(Self { rest, whole }),
+            _ => Err(NoRecord { len: whole }),
+        }
+    }
+
+    fn error(&self) -> NoRecord {
+        NoRecord { len: self.whole }
+    }
+
+    fn number(&mut self) -> Result<u64, NoRecord> {
+        let (head, rest) = self.rest.split_first_chunk().ok_or_else(|| self.error())?;
+        self.rest = rest;
+        Ok(u64::from_le_bytes(*head))
+    }
+
+    /// Numbers up to the end.
+    fn numbers(&mut self) -> Result<Vec<u64>, NoRecord> {
+        let (numbers, rest) = self.rest.as_chunks();
+        if !rest.is_empty() {
+            return Err(self.error());
+        }
+        self.rest = rest;
+        Ok(numbers.iter().map(|number| u64::from_le_bytes(*number)).collect())
+    }
+
+    fn end(&self) -> Result<(), NoRecord> {
+        if self.rest.is_empty() {
+            return Ok(());
+        }
+        Err(self.error())
+    }
+}
+
+fn record(numbers: impl IntoIterator<Item = u64>) -> Vec<u8> {
+    let mut bytes = vec![VERSION];
+    for number in numbers {
+        bytes.extend_from_slice(&number.to_le_bytes());
+    }
+    bytes
+}
+
+pub(super) fn number_bytes(number: u64) -> Vec<u8> {
+    record([number])
+}
+
+pub(super) fn read_number(bytes: &[u8]) -> Result<u64, NoRecord> {
+    let mut reader = Reader::new(bytes)?;
+    let number = reader.number()?;
+    reader.end()?;
+    Ok(number)
+}
+
+pub(super) fn bounds_bytes(bounds: Bounds) -> Vec<u8> {
+    record([bounds.first, bounds.next])
+}
+
+pub(super) fn read_bounds(bytes: &[u8]) -> Result<Bounds, NoRecord> {
+    let mut reader = Reader::new(bytes)?;
+    let (first, next) = (reader.number()?, reader.number()?);
+    reader.end()?;
+    Ok(Bounds { first, next })
+}
+
+pub(super) fn identity_bytes(identity: &Identity) -> Vec<u8> {
+    let mut bytes = record([identity.id.0]);
+    match &identity.lost {
+        None => bytes.push(NOT_LOST),
+        Some(reason) => {
+            bytes.push(LOST);
+            bytes.extend_from_slice(reason.as_bytes());
+        }
+    }
+    bytes
+}
+
+pub(super) fn read_identity(bytes: &[u8]) -> Result<Identity, NoRecord> {
+    let mut reader = Reader::new(bytes)?;
+    let id = ConsenterId(reader.number()?);
+    let lost = match reader.rest {
+        [NOT_LOST] => None,
+        [LOST, reason @ ..] => Some(String::from_utf8_lossy(reason).into_owned()),
+        _ => return Err(reader.error()),
+    };
+    Ok(Identity { id, lost })
+}
+
+pub(super) fn hard_state_bytes(state: HardState) -> Vec<u8> {
+    record([state.term, state.vote, state.commit])
+}
+
+pub(super) fn read_hard_state(bytes: &[u8]) -> Result<HardState, NoRecord> {
+    let mut reader = Reader::new(bytes)?;
+    let state = HardState {
+        term: reader.number()?,
+        vote: reader.number()?,
+        commit: reader.number()?,
+    };
+    reader.end()?;
+    Ok(state)
+}
+
+pub(super) fn members_bytes(members: &MembersAt) -> Vec<u8> {
+    let ids = members.voters.iter().map(|id| id.0);
+    record(std::iter::once(members.index).chain(ids))
+}
+
+pub(super) fn read_members(bytes: &[u8]) -> Result<MembersAt, NoRecord> {
+    let mut reader = Reader::new(bytes)?;
+    Ok(MembersAt {
+        index: reader.number()?,
+        voters: reader.numbers()?.into_iter().map(ConsenterId).collect(),
+    })
+}
+
+pub(super) fn checkpoint_bytes(checkpoint: &Checkpoint) -> Bytes {
+    let Checkpoint {
+        index,
+        term,
+        voters,
+        block_number,
+        block,
+    } = checkpoint;
+    let head = [*index, *term, block_number.0, voters.len() as u64];
+    let mut bytes = record(head.into_iter().chain(voters.iter().map(|id| id.0)));
+    bytes.extend_from_slice(block);
+    bytes.into()
+}
+
+pub(super) fn read_checkpoint(bytes: &Bytes) -> Result<Checkpoint, NoRecord> {
+    let mut reader = Reader::new(bytes)?;
+    let (index, term) = (reader.number()?, reader.number()?);
+    let block_number = BlockNumber(reader.number()?);
+    let count = reader.number()?;
+    let voters = (0..count).map(|_| reader.number().map(ConsenterId));
+    let voters = voters.collect::<Result<_, _>>()?;
+    let block = bytes.slice(bytes.len() - reader.rest.len()..);
+    Ok(Checkpoint {
+        index,
+        term,
+        voters,
+        block_number,
+        block,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ids(ids: &[u64]) -> Vec<ConsenterId> {
+        ids.iter().copied().map(ConsenterId).collect()
+    }
+
+    #[test]
+    fn the_bytes_of_each_record_are_pinned() {
+        let number = |number: u8| [number, 0, 0, 0, 0, 0, 0, 0];
+        let pinned = |numbers: &[u8], tail: &[u8]| {
+            let numbers = numbers.iter().flat_map(|one| number(*one));
+            [vec![1], numbers.collect(), tail.to_vec()].concat()
+        };
+
+        assert_eq!(number_bytes(0x0102), [1, 2, 1, 0, 0, 0, 0, 0, 0]);
+        assert_eq!(read_number(&number_bytes(7)), Ok(7));
+
+        let bounds = Bounds { first: 3, next: 9 };
+        assert_eq!(bounds_bytes(bounds), pinned(&[3, 9], b""));
+        assert_eq!(read_bounds(&bounds_bytes(bounds)), Ok(bounds));
+
+        let state = HardState {
+            term: 2,
+            vote: 1,
+            commit: 5,
+        };
+        assert_eq!(hard_state_bytes(state), pinned(&[2, 1, 5], b""));
+        assert_eq!(read_hard_state(&hard_state_bytes(state)), Ok(state));
+
+        let members = MembersAt {
+            index: 4,
+            voters: ids(&[1, 3]),
+        };
+        assert_eq!(members_bytes(&members), pinned(&[4, 1, 3], b""));
+        assert_eq!(read_members(&members_bytes(&members)), Ok(members));
+    }
+
+    #[test]
+    fn an_identity_carries_the_reason_of_its_loss() {
+        for (lost, tail) in [(None, &b"\0"[..]), (Some("log deleted"), b"\x01log deleted")] {
+            let identity = Identity {
+                id: ConsenterId(3),
+                lost: lost.map(str::to_owned),
+            };
+            let bytes = identity_bytes(&identity);
+            assert_eq!(&bytes[9..], tail);
+            assert_eq!(read_identity(&bytes), Ok(identity));
+        }
+    }
+
+    #[test]
+    fn a_checkpoint_ends_with_its_block() {
+        let checkpoint = Checkpoint {
+            index: 12,
+            term: 2,
+            voters: ids(&[1, 2, 4]),
+            block_number: BlockNumber(7),
+            block: Bytes::from_static(b"block"),
+        };
+        let bytes = checkpoint_bytes(&checkpoint);
+        assert_eq!((bytes.len(), bytes[0]), (1 + 7 * 8 + 5, 1));
+        assert_eq!(&bytes[57..], b"block");
+        assert_eq!(read_checkpoint(&bytes), Ok(checkpoint));
+    }
+
+    #[test]
+    fn what_is_no_record_is_refused() {
+        assert!(read_number(b"").is_err());
+        assert!(read_number(&[2, 0, 0, 0, 0, 0, 0, 0, 0]).is_err());
+        assert!(read_bounds(&number_bytes(1)).is_err());
+        assert!(read_hard_state(&[number_bytes(1), vec![0; 17]].concat()).is_err());
+        assert!(read_members(&[1; 10]).is_err());
+        assert!(read_identity(&[number_bytes(1), vec![7]].concat()).is_err());
+        let huge = record([1, 1, 1, u64::MAX]);
+        assert!(read_checkpoint(&huge.into()).is_err());
+    }
+}
