@@ -1,11 +1,13 @@
 //! The channel participation API of an orderer's admin listener (`docs/spec/behaviour.md` §8).
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::net::ToSocketAddrs as _;
+use std::str::FromStr;
 use std::time::Duration;
 
 use bytes::Bytes;
-use protos::ChannelId;
+use protos::{ChannelId, SealedBlock};
 use reqwest::multipart::{Form, Part};
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde::de::DeserializeOwned;
@@ -49,9 +51,83 @@ pub struct ChannelInfo {
     pub status: String,
     /// How many blocks the node has.
     pub height: u64,
+    /// The channel's cluster as the node sees it, while the node takes part in one. Ordain's nodes tell it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub consensus: Option<Consensus>,
+    /// Why the channel is not simply active. Ordain's nodes tell it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
     /// What this server says beyond that.
     #[serde(flatten)]
     pub more: BTreeMap<String, serde_json::Value>,
+}
+
+/// A channel's cluster as one of its members sees it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Consensus {
+    /// The consensus type.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The member that tells this.
+    pub id: u64,
+    /// Who leads; 0: nobody is known to.
+    pub leader: u64,
+    /// The member's term.
+    pub term: u64,
+    /// All members, in the order of the config.
+    #[serde(default)]
+    pub members: Vec<u64>,
+    /// Members that the leader has heard of lately; empty while that is not known.
+    #[serde(default)]
+    pub active: Vec<u64>,
+    /// What keeps the channel from ordering now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trouble: Option<String>,
+}
+
+/// Which block of a channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BlockChoice {
+    /// The newest one.
+    Newest,
+    /// The genesis block.
+    Oldest,
+    /// The newest config block.
+    Config,
+    /// The one of this number.
+    Number(u64),
+}
+
+/// It is none of the words for a block, and no number.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("'{0}' is no block: expected newest, oldest, config or a number")]
+pub struct NoBlockChoice(String);
+
+impl FromStr for BlockChoice {
+    type Err = NoBlockChoice;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "newest" => Ok(Self::Newest),
+            "oldest" => Ok(Self::Oldest),
+            "config" => Ok(Self::Config),
+            number => number
+                .parse()
+                .map(Self::Number)
+                .map_err(|_| NoBlockChoice(text.to_owned())),
+        }
+    }
+}
+
+impl fmt::Display for BlockChoice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Newest => f.write_str("newest"),
+            Self::Oldest => f.write_str("oldest"),
+            Self::Config => f.write_str("config"),
+            Self::Number(number) => number.fmt(f),
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -163,6 +239,21 @@ impl AdminClient {
         let form = form("config-update-envelope", "config-update.envelope", envelope);
         self.json(self.request(Method::PUT, CHANNELS).multipart(form))
             .await
+    }
+
+    /// One block of the channel, as the node has it. Nothing in it is verified.
+    pub async fn block(&self, channel: &ChannelId, choice: BlockChoice) -> Result<SealedBlock, AdminError> {
+        let path = format!("{CHANNELS}/{channel}/blocks/{choice}");
+        let body = self.send(self.request(Method::GET, &path)).await?;
+        let malformed = |reason: String| AdminError::Malformed { reason };
+        let block = SealedBlock::from_bytes(body).map_err(|error| malformed(error.to_string()))?;
+        match choice {
+            BlockChoice::Number(asked) if asked != block.number().0 => Err(malformed(format!(
+                "block {} in place of block {asked}",
+                block.number()
+            ))),
+            _ => Ok(block),
+        }
     }
 
     fn request(&self, method: Method, path: &str) -> RequestBuilder {
@@ -329,6 +420,56 @@ mod tests {
             "{error}"
         );
         assert!(error.to_string().ends_with("channel does not exist"), "{error}");
+    }
+
+    #[test]
+    fn a_cluster_is_read_as_the_node_tells_it() {
+        let text = r#"{"name":"a","url":"/u","consensusRelation":"consenter","status":"active","height":1,"consensus":{"type":"etcdraft","id":2,"leader":0,"term":7,"members":[1,2,3],"active":[],"trouble":"no quorum"}}"#;
+        let info: ChannelInfo = serde_json::from_str(text).unwrap();
+        let consensus = info.consensus.as_ref().unwrap();
+        assert_eq!((consensus.id, consensus.leader), (2, 0));
+        assert_eq!(consensus.trouble.as_deref(), Some("no quorum"));
+        assert_eq!(serde_json::to_string(&info).unwrap(), text);
+    }
+
+    #[test]
+    fn blocks_are_chosen_by_word_or_number() {
+        for text in ["newest", "oldest", "config", "17"] {
+            assert_eq!(text.parse::<BlockChoice>().unwrap().to_string(), text);
+        }
+        for text in ["", "latest", "-1"] {
+            assert!(text.parse::<BlockChoice>().is_err(), "{text}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_fetched_block_is_the_one_that_was_asked_for() {
+        let entries = vec![Bytes::from_static(b"\x0a\x01p")];
+        let block = protos::block::next(protos::BlockNumber(3), &[7; 32], entries);
+        let sealed = SealedBlock::seal(&block).unwrap();
+        for (asked, good) in [(3, true), (4, false)] {
+            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let address = listener.local_addr().unwrap().to_string().parse().unwrap();
+            let body = sealed.bytes().clone();
+            let served = tokio::spawn(async move {
+                let (mut socket, _) = listener.accept().await.unwrap();
+                let mut asked = Vec::new();
+                while !is_whole(&asked) {
+                    assert_ne!(socket.read_buf(&mut asked).await.unwrap(), 0);
+                }
+                let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", body.len());
+                socket.write_all(head.as_bytes()).await.unwrap();
+                socket.write_all(&body).await.unwrap();
+                String::from_utf8(asked).unwrap()
+            });
+            let client = AdminClient::new(&address, None).unwrap();
+            let channel = ChannelId::parse("ch1").unwrap();
+            let fetched = client.block(&channel, BlockChoice::Number(asked)).await;
+            assert_eq!(fetched.is_ok(), good, "{fetched:?}");
+            let request = served.await.unwrap();
+            let path = format!("GET /participation/v1/channels/ch1/blocks/{asked} ");
+            assert!(request.starts_with(&path), "{request}");
+        }
     }
 
     #[test]

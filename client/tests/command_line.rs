@@ -131,6 +131,8 @@ fn a_command_line_without_sense_is_exit_code_2() {
         ("channel info UPPER --admin h:1", "UPPER"),
         ("channel join --admin h:1", "--block"),
         ("channel remove --admin h:1", "CHANNEL"),
+        ("channel remove mych --admin h:1", "--yes"),
+        ("channel fetch mych latest --admin h:1", "latest"),
         ("channel update mych --admin h:1", "--envelope"),
         ("completions tcsh", "tcsh"),
         ("dleiver", "dleiver"),

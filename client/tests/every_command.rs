@@ -102,7 +102,7 @@ fn completions_know_every_command() {
 }
 
 /// Commands that speak to a node, with all that they need but the connection.
-const REMOTE: [&str; 14] = [
+const REMOTE: [&str; 15] = [
     "deliver",
     "deliver --from 3 --to 4 --json",
     "broadcast there",
@@ -112,7 +112,8 @@ const REMOTE: [&str; 14] = [
     "channel list --json",
     "channel info mych",
     "channel join --block there",
-    "channel remove mych",
+    "channel remove mych --yes",
+    "channel fetch mych newest",
     "config fetch",
     "config fetch --block --format protobuf",
     "config set-batch --max-messages 5 --yes",

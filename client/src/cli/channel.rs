@@ -1,7 +1,9 @@
 //! `ordain channel`
 
+mod fetch;
 mod update;
 
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
@@ -11,11 +13,11 @@ use serde::Serialize;
 
 use super::Failure;
 use super::connect::TlsArgs;
-use super::output;
+use super::{confirm, output};
 use crate::connection_file::{ConnectionFile, TlsFiles};
-use crate::participation::{AdminClient, AdminError, ChannelInfo};
+use crate::participation::{AdminClient, AdminError, BlockChoice, ChannelInfo, Consensus};
 
-/// Lets nodes join and leave channels, shows which they have, and hands in config updates.
+/// Lets nodes join and leave channels, shows which they have, fetches blocks, and hands in config updates.
 ///
 /// Speaks to the admin listener of a node, as osnadmin does: https with --ca, --client-cert and --client-key, plain
 /// http without. Prints a line for people, or with --json the node's own answer. A refusal is an error with the node's
@@ -53,7 +55,10 @@ enum Action {
         #[command(flatten)]
         admin: AdminArgs,
     },
-    /// Shows how a node stands to one channel: relation, status, height.
+    /// Shows how a node stands to one channel: relation, status, height; its cluster, and what is wrong.
+    ///
+    /// On a raft channel the second line has the node's raft id, who leads and in which term, and which members are
+    /// there. What keeps the channel from ordering, or the node from taking part, is told in a line of its own.
     #[command(after_long_help = "Example:
   ordain channel info mychannel --admin localhost:7053")]
     Info {
@@ -63,15 +68,45 @@ enum Action {
         #[command(flatten)]
         admin: AdminArgs,
     },
-    /// Removes a channel, its blocks included, from one node.
+    /// Removes a channel, its blocks and consensus log included, from one node.
     ///
-    /// The other nodes keep it. A node that cannot remove channels refuses.
-    #[command(after_long_help = "Example:
-  ordain channel remove mychannel --admin localhost:7053")]
+    /// The other nodes keep it, and so does the channel's config: a consenter is removed from that with ordain config.
+    /// What is removed is gone for good, so it is asked for first. The name can be joined again at once.
+    #[command(after_long_help = "Examples:
+  ordain channel remove mychannel --admin localhost:7053
+  ordain channel remove mychannel --admin localhost:7053 --yes       in a script")]
     Remove {
         /// The channel.
         #[arg(value_parser = |text: &str| ChannelId::parse(text))]
         channel: ChannelId,
+        /// Removes it without being asked.
+        #[arg(short, long)]
+        yes: bool,
+        #[command(flatten)]
+        admin: AdminArgs,
+    },
+    /// Fetches one block of a channel from a node.
+    ///
+    /// The block is written as the node has it, a serialized common.Block: ordain block and ordain config read it, and
+    /// the newest config block lets another node join. Nothing in it is verified; ordain deliver does that. A node that
+    /// only follows the channel refuses, and one without a leader does not.
+    #[command(after_long_help = "Examples:
+  ordain channel fetch mychannel config -o mychannel_config.block --admin localhost:7053
+  ordain channel fetch mychannel newest -o newest.block --admin localhost:7053 && ordain block newest.block
+  ordain channel fetch mychannel 0 -o genesis.block -c connection.json
+
+Exit status: 0 when the block is written; 1 when the node has no such block or channel, follows the channel only, or
+does not answer.")]
+    Fetch {
+        /// The channel.
+        #[arg(value_parser = |text: &str| ChannelId::parse(text))]
+        channel: ChannelId,
+        /// newest, oldest, config (the newest config block), or a number.
+        #[arg(value_name = "BLOCK")]
+        block: BlockChoice,
+        /// File to write, only when all went well; standard output if not given.
+        #[arg(short, long, value_name = "FILE")]
+        output: Option<PathBuf>,
         #[command(flatten)]
         admin: AdminArgs,
     },
@@ -156,7 +191,17 @@ impl Args {
                 let json = admin.json;
                 tell(&admin.first()?.info(&channel).await?, json)
             }
-            Action::Remove { channel, admin } => remove(&channel, admin).await,
+            Action::Remove { channel, yes, admin } => remove(&channel, yes, admin).await,
+            Action::Fetch {
+                channel,
+                block,
+                output,
+                admin,
+            } => {
+                let json = admin.json;
+                let fetched = admin.first()?.block(&channel, block).await?;
+                fetch::write(&fetched, output, json)
+            }
             Action::Update {
                 channel,
                 envelope,
@@ -203,9 +248,15 @@ struct Removed<'a> {
     removed: &'a str,
 }
 
-async fn remove(channel: &ChannelId, admin: AdminArgs) -> Result<(), Failure> {
+async fn remove(channel: &ChannelId, yes: bool, admin: AdminArgs) -> Result<(), Failure> {
     let json = admin.json;
-    admin.first()?.remove(channel).await?;
+    let client = admin.first()?;
+    confirm::refuse_unless_possible(yes, "remove it", "give --yes to remove it without being asked")?;
+    if !yes {
+        let wants = format!("remove {channel} with all its blocks from this node");
+        confirm::ask(&wants, "not removed")?;
+    }
+    client.remove(channel).await?;
     if json {
         return output::json(&Removed {
             removed: channel.as_str(),
@@ -214,7 +265,7 @@ async fn remove(channel: &ChannelId, admin: AdminArgs) -> Result<(), Failure> {
     output::line(format!("{channel} is removed from this node"))
 }
 
-/// One line, or one line of JSON.
+/// One line and what there is to say beyond it, or one line of JSON.
 fn tell(info: &ChannelInfo, json: bool) -> Result<(), Failure> {
     if json {
         return output::json(info);
@@ -224,7 +275,40 @@ fn tell(info: &ChannelInfo, json: bool) -> Result<(), Failure> {
         consensus_relation: relation,
         status,
         height,
+        consensus,
+        reason,
         ..
     } = info;
-    output::line(format!("{name:<24} {relation:<10} {status:<10} height {height}"))
+    output::line(format!("{name:<24} {relation:<10} {status:<10} height {height}"))?;
+    let cluster = consensus.as_ref().map(in_words);
+    let trouble = consensus
+        .as_ref()
+        .and_then(|consensus| consensus.trouble.as_ref());
+    let told = cluster.iter().chain(trouble).chain(reason);
+    told.into_iter()
+        .try_for_each(|what| output::line(format!("  {what}")))
+}
+
+fn in_words(consensus: &Consensus) -> String {
+    let Consensus {
+        kind,
+        id,
+        leader,
+        term,
+        members,
+        active,
+        ..
+    } = consensus;
+    let leads = match leader {
+        0 => format!("nobody leads in term {term}"),
+        leader if leader == id => format!("leads in term {term}"),
+        leader => format!("{leader} leads in term {term}"),
+    };
+    let numbers = |ids: &[u64]| ids.iter().map(u64::to_string).collect::<Vec<_>>().join(" ");
+    let mut text = format!("{kind}: this is {id} of {}, {leads}", numbers(members));
+    if !active.is_empty() {
+        // A String takes everything.
+        let _ = write!(text, "; active: {}", numbers(active));
+    }
+    text
 }

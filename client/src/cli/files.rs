@@ -36,6 +36,11 @@ impl Input {
 }
 
 impl Output {
+    /// This file, or standard output.
+    pub(super) fn to(output: Option<PathBuf>) -> Self {
+        Self { output }
+    }
+
     pub(super) fn write(&self, content: &[u8]) -> Result<(), Failure> {
         match &self.output {
             Some(path) => replace(path, content)

@@ -9,6 +9,7 @@ mod block;
 mod broadcast;
 mod channel;
 mod config;
+mod confirm;
 mod connect;
 mod crypto;
 mod decode;

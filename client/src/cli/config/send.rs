@@ -1,12 +1,11 @@
 //! Confirming, submitting, waiting.
 
-use std::io::{IsTerminal as _, Write as _};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use protos::{BlockNumber, ConfigSeq};
 
-use super::super::Failure;
+use super::super::{Failure, confirm};
 use super::session::Session;
 use crate::broadcast::{self, BroadcastError, BroadcastOptions};
 use crate::config_update::{Ordered, UpdateEnvelope, wait_until_ordered};
@@ -31,25 +30,13 @@ pub(super) struct SendArgs {
 
 /// Asks on the terminal whether to go on. `wants` says what would happen.
 pub(super) fn confirm(wants: &str) -> Result<(), Failure> {
-    eprint!("{wants}? [y/N] ");
-    let failed = |error| Failure::new(format!("cannot ask: {error}"));
-    std::io::stderr().flush().map_err(failed)?;
-    let mut answer = String::new();
-    std::io::stdin().read_line(&mut answer).map_err(failed)?;
-    match answer.trim() {
-        "y" | "Y" | "yes" => Ok(()),
-        _ => Err(Failure::new("not submitted")),
-    }
+    confirm::ask(wants, "not submitted")
 }
 
 /// Refuses to begin what could not be confirmed.
 pub(super) fn refuse_unless_confirmable(yes: bool) -> Result<(), Failure> {
-    if yes || std::io::stdin().is_terminal() {
-        return Ok(());
-    }
-    Err(Failure::usage("standard input is no terminal, so nobody can be asked whether to submit").hint(
-        "give --yes to submit without being asked, --output FILE to let others sign first, or --dry-run to look",
-    ))
+    let instead = "give --yes to submit without being asked, --output FILE to let others sign first, or --dry-run to look";
+    confirm::refuse_unless_possible(yes, "submit", instead)
 }
 
 impl SendArgs {
