@@ -13,6 +13,7 @@ use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 use tokio_stream::Stream;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Request, Response, Status, Streaming};
@@ -142,15 +143,18 @@ pub struct Target {
 pub struct Connection {
     channel: Channel,
     certificate_hash: Option<Bytes>,
+    server_certificate: Option<Bytes>,
 }
 
 impl Target {
     /// Dials and returns once HTTP/2 may be spoken.
     pub async fn connect(&self) -> Result<Connection, ConnectError> {
         let first = self.dial_in_time().await?;
+        let server_certificate = first.inner().server_certificate();
         let channel = self.channel(first).await?;
         Ok(Connection {
             channel,
+            server_certificate,
             certificate_hash: self.tls.as_ref().and_then(|tls| tls.certificate_hash().cloned()),
         })
     }
@@ -223,13 +227,33 @@ impl Target {
 }
 
 /// TCP, with or without TLS on it.
-trait Transport: AsyncRead + AsyncWrite + Send + Unpin {}
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Transport for T {}
+trait Transport: AsyncRead + AsyncWrite + Send + Unpin {
+    /// What the server showed, in DER.
+    fn server_certificate(&self) -> Option<Bytes>;
+}
+
+impl Transport for TcpStream {
+    fn server_certificate(&self) -> Option<Bytes> {
+        None
+    }
+}
+
+impl Transport for TlsStream<TcpStream> {
+    fn server_certificate(&self) -> Option<Bytes> {
+        let shown = self.get_ref().1.peer_certificates()?;
+        shown.first().map(|leaf| Bytes::copy_from_slice(leaf))
+    }
+}
 
 impl Connection {
     /// SHA-256 of the client certificate shown on this connection.
     pub fn certificate_hash(&self) -> Option<&Bytes> {
         self.certificate_hash.as_ref()
+    }
+
+    /// The certificate that the server showed when this connection was made first, in DER; none without TLS.
+    pub fn server_certificate(&self) -> Option<&Bytes> {
+        self.server_certificate.as_ref()
     }
 
     /// Starts one stream of raw messages in both directions. Resolves when the server's headers are in,

@@ -1,11 +1,13 @@
 //! TLS of a client: own authorities, an optional certificate, an optional name to expect of the server.
 
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use rustls::client::WantsClientCert;
 use rustls::pki_types::pem::{self, PemObject as _};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::time_provider::TimeProvider;
 use rustls::{ClientConfig, ConfigBuilder, RootCertStore};
 use sha2::{Digest as _, Sha256};
 
@@ -57,7 +59,24 @@ pub enum TlsError {
 impl ClientTls {
     /// Trusts the certificates of `authority_pem` and nothing else.
     pub fn new(authority_pem: &[u8], client: Option<ClientCertificate<'_>>) -> Result<Self, TlsError> {
-        let builder = trusting(authorities(authority_pem)?)?;
+        Self::trusting(authorities(authority_pem)?, client)
+    }
+
+    /// Trusts these certificates, in DER, and nothing else; those that can be no authority are left out.
+    pub fn for_authorities<'a>(
+        authorities: impl IntoIterator<Item = &'a [u8]>,
+        client: Option<ClientCertificate<'_>>,
+    ) -> Result<Self, TlsError> {
+        let mut roots = RootCertStore::empty();
+        for der in authorities {
+            // A channel's config may list what this library takes for no authority; the others still count.
+            let _ = roots.add(CertificateDer::from(der));
+        }
+        Self::trusting(roots, client)
+    }
+
+    fn trusting(roots: RootCertStore, client: Option<ClientCertificate<'_>>) -> Result<Self, TlsError> {
+        let builder = trusting(roots)?;
         let Some(client) = client else {
             return Ok(Self::from_config(builder.with_no_client_auth(), None));
         };
@@ -70,6 +89,16 @@ impl ClientTls {
             .with_client_auth_cert(chain, key)
             .map_err(TlsError::Pair)?;
         Ok(Self::from_config(config, hash))
+    }
+
+    /// Looks at certificates as of `shift` ago, so that some that have expired pass.
+    #[must_use]
+    pub fn looking_back(mut self, shift: Duration) -> Self {
+        if !shift.is_zero() {
+            let config = Arc::make_mut(&mut self.config);
+            config.time_provider = Arc::new(ClockSetBack(shift));
+        }
+        self
     }
 
     fn from_config(config: ClientConfig, certificate_hash: Option<Bytes>) -> Self {
@@ -101,6 +130,17 @@ impl ClientTls {
         let mut config = ClientConfig::clone(&self.config);
         config.alpn_protocols = vec![protocol.as_bytes().to_vec()];
         config
+    }
+}
+
+/// The system's clock, set back.
+#[derive(Debug)]
+struct ClockSetBack(Duration);
+
+impl TimeProvider for ClockSetBack {
+    fn current_time(&self) -> Option<UnixTime> {
+        let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).ok()?;
+        Some(UnixTime::since_unix_epoch(since_epoch.saturating_sub(self.0)))
     }
 }
 
@@ -144,7 +184,6 @@ fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, pem::Error> 
 mod tests {
     use std::fs;
     use std::path::Path;
-    use std::time::SystemTime;
 
     use rustls::ServerConfig;
     use rustls::server::WebPkiClientVerifier;
