@@ -19,6 +19,8 @@ struct Noted {
     /// Each with its place in the order of sending.
     sent: HashMap<Bytes, usize>,
     acknowledged: HashSet<Bytes>,
+    /// Each with the text of its refusal.
+    refused: HashMap<Bytes, String>,
     delivered: BTreeMap<BlockNumber, Hash>,
     contradictions: Vec<String>,
 }
@@ -48,6 +50,11 @@ impl Oracle {
     /// The node answered an envelope with SUCCESS, and so promised that it will be in a block.
     pub fn acknowledged(&self, envelope: &Bytes) {
         self.noted().acknowledged.insert(envelope.clone());
+    }
+
+    /// The node refused an envelope with a text that promises that it is in no block.
+    pub fn refused(&self, envelope: &Bytes, info: &str) {
+        self.noted().refused.insert(envelope.clone(), info.to_owned());
     }
 
     /// A block came over a deliver stream. Two different ones at a number are a contradiction.
@@ -89,7 +96,7 @@ impl Oracle {
     ///
     /// - What was acknowledged is in a block, and nothing is there twice.
     /// - What was delivered is still there, unchanged.
-    /// - Nothing is there that nobody sent.
+    /// - Nothing is there that nobody sent, or that was refused.
     pub fn judge(&self, chain: &[SealedBlock]) -> Vec<String> {
         let noted = self.noted();
         let mut wrong = noted.contradictions.clone();
@@ -104,6 +111,11 @@ impl Oracle {
             .keys()
             .filter(|envelope| !noted.sent.contains_key(*envelope))
             .count();
+        let refused = noted
+            .refused
+            .iter()
+            .filter(|(envelope, _)| occurrences.contains_key(*envelope));
+        wrong.extend(refused.map(|(_, info)| format!("an envelope is in the chain that was refused: {info}")));
         let gone = noted
             .delivered
             .iter()
