@@ -115,7 +115,8 @@ impl Oracle {
             .refused
             .iter()
             .filter(|(envelope, _)| occurrences.contains_key(*envelope));
-        wrong.extend(refused.map(|(_, info)| format!("an envelope is in the chain that was refused: {info}")));
+        wrong
+            .extend(refused.map(|(_, info)| format!("an envelope is in the chain that was refused: {info}")));
         let gone = noted
             .delivered
             .iter()

@@ -1,0 +1,250 @@
+//! Channels removed and made again, crashes in the middle of joins and removals.
+
+use std::fs;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use prost::Message as _;
+use protos::ChannelId;
+use protos::wire::common::Block;
+use tests::fixture::cluster::check::oracle;
+use tests::fixture::cluster::{Cluster, ClusterSpec};
+use tests::oracle::Oracle;
+
+/// When a process is killed after a request was sent to it.
+const KILLED_AFTER_MS: [u64; 8] = [0, 1, 2, 4, 7, 12, 25, 60];
+
+/// The node that crashes; the others are a majority.
+const NODE: usize = 2;
+
+fn id(channel: &str) -> ChannelId {
+    ChannelId::parse(channel).expect("a channel name")
+}
+
+/// Three nodes, and a channel that goes on whatever happens to others.
+async fn three() -> (Cluster, std::sync::Arc<Oracle>) {
+    let cluster = Cluster::start(&ClusterSpec::of(3)).await;
+    let oracle = oracle();
+    cluster.orders(&cluster.all(), &oracle).await;
+    (cluster, oracle)
+}
+
+/// Another channel of all three, which the first two have joined.
+async fn joined_by_two(cluster: &Cluster, channel: &str) -> Block {
+    let block = cluster.first_block(channel, 3);
+    for node in [0, 1] {
+        cluster.join_with(node, &block).await;
+    }
+    block
+}
+
+/// All three order the channel, and agree on it.
+async fn orders_everywhere(cluster: &Cluster, channel: &str, genesis: &Block) {
+    let (signer, oracle) = (cluster.signer_of(&id(channel)), oracle());
+    for node in cluster.all() {
+        cluster.orders_through(node, &signer, &oracle).await;
+    }
+    cluster.agree_on(&cluster.all(), genesis, &signer, &oracle).await;
+}
+
+/// The first channel has not noticed anything.
+async fn first_goes_on(cluster: &Cluster, oracle: &Oracle) {
+    cluster.orders(&cluster.all(), oracle).await;
+    cluster.agree(&cluster.all(), oracle).await;
+    cluster.assert_no_panic();
+}
+
+async fn is_listed(cluster: &Cluster, node: usize, channel: &str) -> bool {
+    let list = cluster.admin(node).list().await.expect("a list");
+    list.channels.iter().any(|entry| entry.name == channel)
+}
+
+/// Waits until a node has nothing of a channel.
+async fn until_gone(cluster: &Cluster, node: usize, channel: &str) {
+    let gone = async || (!is_listed(cluster, node, channel).await).then_some(());
+    cluster.wait_for_some("the channel is gone", gone).await;
+    let member = &cluster.members[node];
+    for folder in [
+        member.data_folder().join("chains").join(channel),
+        member.snap_folder().join(channel),
+        member.wal_folder().join(channel),
+    ] {
+        let gone = async || (!folder.exists()).then_some(());
+        cluster.wait_for_some("its folders are gone", gone).await;
+    }
+}
+
+pub(crate) async fn a_removed_channel_is_made_again_in_the_same_processes() {
+    let (cluster, oracle) = three().await;
+    for _ in 0..3 {
+        let genesis = cluster.first_block("again", 3);
+        for node in cluster.all() {
+            cluster.join_with(node, &genesis).await;
+        }
+        orders_everywhere(&cluster, "again", &genesis).await;
+        for node in cluster.all() {
+            cluster
+                .admin(node)
+                .remove(&id("again"))
+                .await
+                .expect("it is removed");
+            until_gone(&cluster, node, "again").await;
+        }
+    }
+    first_goes_on(&cluster, &oracle).await;
+}
+
+/// A node that comes back to a channel has forgotten what it promised there: it follows until it is taken out and in
+/// again, or holds the leader's log.
+pub(crate) async fn a_channel_removed_from_one_node_is_joined_again_there() {
+    let (cluster, oracle) = three().await;
+    cluster
+        .admin(NODE)
+        .remove(cluster.channel())
+        .await
+        .expect("it is removed");
+    until_gone(&cluster, NODE, "fixture").await;
+    cluster.orders(&[0, 1], &oracle).await;
+    cluster.join(&[NODE]).await;
+    let height = cluster.equal_heights(&[0, 1], cluster.channel()).await;
+    cluster.until_height(NODE, height).await;
+    cluster.mend(0, NODE);
+    cluster.until_consenter(NODE).await;
+    first_goes_on(&cluster, &oracle).await;
+}
+
+fn join_file(cluster: &Cluster, name: &str) -> PathBuf {
+    let folder = cluster.members[NODE].data_folder().join("pendingops/join");
+    fs::create_dir_all(&folder).expect("a folder");
+    folder.join(name)
+}
+
+/// What a crash leaves behind, step by step. Each is made by hand while the node is down, on a channel of its own.
+pub(crate) async fn a_crash_at_each_step_of_a_join_is_made_good() {
+    let (mut cluster, oracle) = three().await;
+    for step in ["unfinished", "file", "folder", "ledger", "blocks"] {
+        let genesis = joined_by_two(&cluster, step).await;
+        let file = join_file(&cluster, &format!("{step}.join"));
+        match step {
+            "ledger" | "blocks" => {
+                cluster.join_with(NODE, &genesis).await;
+                if step == "blocks" {
+                    orders_everywhere(&cluster, step, &genesis).await;
+                }
+                cluster.members[NODE].node.kill();
+            }
+            _ => cluster.members[NODE].node.kill(),
+        }
+        let bytes = genesis.encode_to_vec();
+        match step {
+            "unfinished" => {
+                let half = &bytes[..bytes.len() / 2];
+                fs::write(join_file(&cluster, "unfinished.join~"), half).expect("written");
+            }
+            "folder" => {
+                let folder = cluster.members[NODE].data_folder().join("chains").join(step);
+                fs::create_dir_all(folder).expect("a folder");
+                fs::write(&file, bytes).expect("written");
+            }
+            _ => fs::write(&file, bytes).expect("written"),
+        }
+        cluster.members[NODE].node.start();
+        if step == "unfinished" {
+            assert!(
+                !is_listed(&cluster, NODE, step).await,
+                "half a join file is no join"
+            );
+            cluster.join_with(NODE, &genesis).await;
+        }
+        orders_everywhere(&cluster, step, &genesis).await;
+        assert!(!file.exists(), "{step}: the join is done and its file is there");
+    }
+    first_goes_on(&cluster, &oracle).await;
+}
+
+pub(crate) async fn a_crash_at_any_moment_of_a_join_is_made_good() {
+    let (mut cluster, oracle) = three().await;
+    for after_ms in KILLED_AFTER_MS {
+        let channel = format!("after{after_ms}");
+        let genesis = joined_by_two(&cluster, &channel).await;
+        let admin = cluster.admin(NODE);
+        let block = genesis.encode_to_vec().into();
+        let joining = tokio::spawn(async move { admin.join(block).await });
+        tokio::time::sleep(Duration::from_millis(after_ms)).await;
+        cluster.members[NODE].node.kill();
+        let answered = joining.await.expect("a request does not panic").is_ok();
+        cluster.members[NODE].node.start();
+        let listed = is_listed(&cluster, NODE, &channel).await;
+        assert!(listed || !answered, "the node said that it joined {channel}");
+        if !listed {
+            cluster.join_with(NODE, &genesis).await;
+        }
+        orders_everywhere(&cluster, &channel, &genesis).await;
+    }
+    first_goes_on(&cluster, &oracle).await;
+}
+
+/// A marker is what a removal begins with. From then on a start finishes it, whatever is left.
+pub(crate) async fn a_crash_at_each_step_of_a_removal_is_made_good() {
+    let (mut cluster, oracle) = three().await;
+    for step in ["marked", "unlinked", "logless"] {
+        let genesis = joined_by_two(&cluster, step).await;
+        cluster.join_with(NODE, &genesis).await;
+        orders_everywhere(&cluster, step, &genesis).await;
+        cluster.members[NODE].node.kill();
+        let member = &cluster.members[NODE];
+        let markers = member.data_folder().join("pendingops/remove");
+        fs::create_dir_all(&markers).expect("a folder");
+        fs::write(markers.join(format!("{step}.remove")), b"").expect("written");
+        let snap = member.snap_folder().join(step);
+        match step {
+            "unlinked" => {
+                fs::remove_dir_all(member.data_folder().join("chains").join(step)).expect("removed")
+            }
+            "logless" if snap.exists() => fs::remove_dir_all(snap).expect("removed"),
+            _ => {}
+        }
+        cluster.members[NODE].node.start();
+        until_gone(&cluster, NODE, step).await;
+        // The name is free, and nothing of the old channel comes back.
+        for node in [0, 1] {
+            cluster
+                .admin(node)
+                .remove(&id(step))
+                .await
+                .expect("it is removed");
+        }
+        let genesis = joined_by_two(&cluster, step).await;
+        cluster.join_with(NODE, &genesis).await;
+        orders_everywhere(&cluster, step, &genesis).await;
+    }
+    first_goes_on(&cluster, &oracle).await;
+}
+
+pub(crate) async fn a_crash_at_any_moment_of_a_removal_is_made_good() {
+    let (mut cluster, oracle) = three().await;
+    for after_ms in KILLED_AFTER_MS {
+        let channel = format!("after{after_ms}");
+        let genesis = joined_by_two(&cluster, &channel).await;
+        cluster.join_with(NODE, &genesis).await;
+        orders_everywhere(&cluster, &channel, &genesis).await;
+        let (admin, name) = (cluster.admin(NODE), id(&channel));
+        let removing = tokio::spawn(async move { admin.remove(&name).await });
+        tokio::time::sleep(Duration::from_millis(after_ms)).await;
+        cluster.members[NODE].node.kill();
+        let answered = removing.await.expect("a request does not panic").is_ok();
+        cluster.members[NODE].node.start();
+        if is_listed(&cluster, NODE, &channel).await {
+            assert!(!answered, "the node said that it removed {channel}");
+            // It is whole: it orders as before.
+            orders_everywhere(&cluster, &channel, &genesis).await;
+            cluster
+                .admin(NODE)
+                .remove(&id(&channel))
+                .await
+                .expect("it is removed");
+        }
+        until_gone(&cluster, NODE, &channel).await;
+    }
+    first_goes_on(&cluster, &oracle).await;
+}

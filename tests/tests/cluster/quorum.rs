@@ -1,0 +1,103 @@
+//! Too few members: what clients, operators and the log are told, and that it mends itself.
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use tests::fixture::cluster::check::{PATIENCE, oracle};
+use tests::fixture::cluster::{Cluster, ClusterSpec};
+
+/// For a process that does not get a core at once.
+const SLACK: Duration = Duration::from_secs(2);
+
+/// What the texts about a missing leader begin with.
+const NO_LEADER: &str = "no Raft leader";
+
+pub(crate) async fn without_a_majority_clients_and_operators_are_told_and_its_return_needs_nobody() {
+    let spec = ClusterSpec::of(3);
+    let mut cluster = Cluster::start(&spec).await;
+    let (all, oracle) = (cluster.all(), oracle());
+    cluster.orders(&all, &oracle).await;
+    let leader = cluster.leader().await;
+    let [first, second] = [(leader + 1) % 3, (leader + 2) % 3];
+    for node in [first, second] {
+        cluster.members[node].node.kill();
+    }
+    // Nobody knows of it yet: the wait is bounded by 1.5 election timeouts.
+    assert_refused(&cluster, leader, spec.election_timeout() * 3 / 2).await;
+    let text = "stepped down to follower since quorum is not active";
+    cluster.members[leader].node.wait_for(text, PATIENCE);
+    // Now it is known.
+    assert_refused(&cluster, leader, Duration::ZERO).await;
+    assert_told(&cluster, leader);
+    assert_delivers(&cluster, leader).await;
+
+    cluster.members[first].node.start();
+    cluster.orders(&[leader, first], &oracle).await;
+    cluster.members[second].node.start();
+    cluster.orders(&all, &oracle).await;
+    cluster.agree(&all, &oracle).await;
+    cluster.assert_no_panic();
+}
+
+/// SERVICE UNAVAILABLE with the reason, not later than this.
+async fn assert_refused(cluster: &Cluster, node: usize, time_max: Duration) {
+    let envelope = cluster.signer().transaction(Bytes::from_static(b"x")).bytes;
+    let began = Instant::now();
+    let answer = cluster
+        .submit_at(node, client::broadcast::Acknowledge::Accepted, envelope)
+        .await;
+    let took = began.elapsed();
+    // A leader that does not know yet that it is alone has promised nothing at level `committed`; at `accepted` it
+    // may still say yes, and then the loss is its own to make good.
+    match answer {
+        Ok(()) => assert!(!time_max.is_zero(), "taken in although no majority is there"),
+        Err(error) => {
+            let text = error.unavailable();
+            assert!(text.contains(NO_LEADER), "{text}");
+        }
+    }
+    assert!(took < time_max + SLACK, "the answer took {took:?}");
+}
+
+/// `ordain channel info` says what is wrong.
+fn assert_told(cluster: &Cluster, node: usize) {
+    let text = cluster.channel_info(node, cluster.channel());
+    assert!(text.contains(NO_LEADER), "the loss is not told: {text}");
+}
+
+/// Blocks are there for whoever takes what there is.
+async fn assert_delivers(cluster: &Cluster, node: usize) {
+    let chain = cluster.chain_of(node, &cluster.signer()).await.expect("blocks");
+    assert!(chain.len() > 1, "{} blocks", chain.len());
+}
+
+pub(crate) async fn a_channel_whose_other_members_never_came_says_so() {
+    let mut cluster = Cluster::new(&ClusterSpec::of(3));
+    let (all, oracle) = (cluster.all(), oracle());
+    cluster.launch(&[0]);
+    cluster.join(&[0]).await;
+    let info = cluster.info(0).await.expect("an answer");
+    assert_eq!(
+        (
+            info.consensus_relation.as_str(),
+            info.status.as_str(),
+            info.height
+        ),
+        ("consenter", "active", 1)
+    );
+    let envelope = cluster.signer().transaction(Bytes::from_static(b"x")).bytes;
+    let text = cluster
+        .submit(0, envelope)
+        .await
+        .expect_err("nobody leads")
+        .unavailable();
+    assert!(text.contains(NO_LEADER), "{text}");
+    cluster.launch(&[1, 2]);
+    cluster.join(&[1]).await;
+    // Two of three are enough.
+    cluster.orders(&[0, 1], &oracle).await;
+    cluster.join(&[2]).await;
+    cluster.orders(&all, &oracle).await;
+    cluster.agree(&all, &oracle).await;
+    cluster.assert_no_panic();
+}
