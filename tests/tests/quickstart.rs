@@ -186,6 +186,38 @@ fn a_second_run_goes_on_with_the_chain_of_the_first() {
     );
 }
 
+fn run_to_end(folder: &TempDir, arguments: &[&str]) -> (Option<i32>, String) {
+    let output = quickstart(folder.path(), arguments).output().expect("it runs");
+    (output.status.code(), text_of(&output))
+}
+
+#[test]
+fn there_is_no_leader_to_kill_of_one_node() {
+    let folder = folder();
+    let (code, text) = run_to_end(&folder, &["--nodes", "1", "--kill-leader", "--exit"]);
+    assert_eq!(code, Some(1), "{text}");
+    assert!(text.contains("nobody is left to lead"), "{text}");
+    assert_eq!(std::fs::read_dir(folder.path()).expect("a folder").count(), 0);
+}
+
+#[test]
+fn a_network_of_another_size_is_refused_with_advice() {
+    let folder = folder();
+    let network = |nodes| {
+        run_to_end(
+            &folder,
+            &["--nodes", nodes, "--dir", "network", "--count", "0", "--exit"],
+        )
+    };
+    assert_eq!(network("1").0, Some(0));
+    let (code, text) = network("3");
+    assert_eq!(code, Some(1), "{text}");
+    assert!(
+        text.contains("1 node(s), not 3") && text.contains("--dir"),
+        "{text}"
+    );
+}
+
 #[test]
 fn a_node_that_dies_under_load_is_a_clear_error() {
     let folder = folder();

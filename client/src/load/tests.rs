@@ -343,10 +343,9 @@ fn memory_is_what_the_envelopes_take_and_some_bookkeeping() {
         payload_bytes,
         ..LoadSpec::new(Vec::new(), vec![signer()])
     };
-    assert_eq!(
-        spec(11_000).memory_bytes() - spec(1000).memory_bytes(),
-        10_000_000
-    );
+    let more = spec(11_000).memory_bytes() - spec(1000).memory_bytes();
+    // A time stamp takes a byte more or less.
+    assert!(more.abs_diff(10_000_000) < 20_000, "{more}");
     let usual = spec(1024).memory_bytes() / 1000;
     assert!((1800..2600).contains(&usual), "{usual} bytes each");
 }

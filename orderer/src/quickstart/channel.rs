@@ -1,42 +1,40 @@
-//! The channel: joined, verified from its first block on, and put under load.
+//! The channel: joined, verified from its first block on, and read back from every node.
 
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use client::Target;
-use client::broadcast::Acknowledge;
 use client::connection_file::{ConnectionFile, ConnectionFileError};
 use client::deliver::{DeliverStream, Position, Resume, Seek};
 use client::envelope::EnvelopeSigner;
-use client::load::{Load, LoadError, LoadReport, LoadSpec, Progress};
+use client::load::{Account, Counted};
 use client::participation::{AdminClient, AdminError};
 use client::verify::ChainVerifier;
+use futures::future::try_join_all;
 use protos::{BlockNumber, ChannelId, SealedBlock};
 
 use super::error::QuickstartError;
 use super::layout::Layout;
+use super::ledgers;
+use super::members::{Leader, Members, Watcher};
+use super::table;
 
-/// Bytes of data in each envelope.
-const PAYLOAD_BYTES: usize = 1024;
-/// Broadcast streams, each on a connection of its own.
-const STREAMS: usize = 2;
-/// Unanswered envelopes of one stream. An answer comes with the durable block, so all streams together keep a little
-/// more than two blocks of 500 in the making: with less the node waits for us, with more envelopes wait in line.
-const IN_FLIGHT_MAX: usize = 600;
-/// How long to wait for another block while acknowledged envelopes are missing.
-const PATIENCE: Duration = Duration::from_secs(30);
 /// HTTP status of a channel that the node does not have.
 const NOT_FOUND: u16 = 404;
+/// A first election is over within a few heartbeats, one after a restart within two seconds.
+const LEADER_TIME_MAX: Duration = Duration::from_mins(1);
+/// How long the nodes may take to come to one height.
+const CATCH_UP_TIME_MAX: Duration = Duration::from_mins(1);
 
 /// The channel, as clients of the connection file see it.
 pub(super) struct Channel {
     id: ChannelId,
     genesis: SealedBlock,
-    signer: EnvelopeSigner,
-    targets: Vec<Target>,
+    pub(super) signer: EnvelopeSigner,
+    pub(super) targets: Vec<Target>,
     admins: Vec<AdminClient>,
+    names: Vec<String>,
 }
 
 impl Channel {
@@ -49,32 +47,34 @@ impl Channel {
             signer: file.signer()?,
             targets: file.targets()?,
             admins: file.admins()?,
+            names: layout.nodes().iter().map(|node| node.name.clone()).collect(),
         })
     }
 
     /// Makes every node join, unless it did in an earlier run. Returns whether one had to.
     pub(super) async fn join(&self) -> Result<bool, QuickstartError> {
-        let mut joined = false;
-        for admin in &self.admins {
-            match admin.info(&self.id).await {
-                Ok(_) => {}
-                Err(AdminError::Refused {
-                    status: NOT_FOUND, ..
-                }) => {
-                    admin.join(self.genesis.bytes().clone()).await?;
-                    joined = true;
-                }
-                Err(error) => return Err(error.into()),
-            }
-        }
-        Ok(joined)
+        let joined = try_join_all(self.admins.iter().map(|admin| self.join_one(admin))).await?;
+        Ok(joined.contains(&true))
     }
 
-    /// How many blocks the first node has.
+    async fn join_one(&self, admin: &AdminClient) -> Result<bool, QuickstartError> {
+        match admin.info(&self.id).await {
+            Ok(_) => Ok(false),
+            Err(AdminError::Refused {
+                status: NOT_FOUND, ..
+            }) => {
+                admin.join(self.genesis.bytes().clone()).await?;
+                Ok(true)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// How many blocks the highest node has.
     pub(super) async fn height(&self) -> Result<u64, QuickstartError> {
-        let admin = self.admins.first();
-        let admin = admin.ok_or(ConnectionFileError::NoAddress("admin address"))?;
-        Ok(admin.info(&self.id).await?.height)
+        let infos = try_join_all(self.admins.iter().map(|admin| admin.info(&self.id))).await?;
+        let highest = infos.iter().map(|info| info.height).max();
+        highest.ok_or_else(|| ConnectionFileError::NoAddress("admin address").into())
     }
 
     /// Verifies the whole chain up to `height`; the verifier goes on from there.
@@ -95,35 +95,33 @@ impl Channel {
         Ok(verifier)
     }
 
-    /// Orders `count` envelopes and looks for each of them in blocks that `verifier` finds right.
-    pub(super) async fn load(
-        &self,
-        count: u32,
-        verifier: ChainVerifier,
-        progress: Arc<Progress>,
-    ) -> Result<LoadReport, QuickstartError> {
-        let spec = LoadSpec {
-            envelopes: usize::try_from(count).unwrap_or(usize::MAX),
-            payload_bytes: PAYLOAD_BYTES,
-            streams: STREAMS,
-            in_flight_max: IN_FLIGHT_MAX,
-            acknowledge: Some(Acknowledge::Committed),
-            patience: PATIENCE,
-            ..LoadSpec::new(self.targets.clone(), vec![self.signer.clone()])
-        };
-        // A task of its own: the load keeps its thread busy, and the nodes are watched on this one.
-        let run = tokio::spawn(async move {
-            let mut load = Load::prepare(&spec, &progress, Some(verifier)).await?;
-            load.send().await;
-            Ok::<_, LoadError>(load.finish().await.0)
-        });
-        let report = run.await.map_err(QuickstartError::Crashed)??;
-        if report.ok && report.acknowledged == u64::from(count) {
-            Ok(report)
-        } else {
-            Err(QuickstartError::Broken(Box::new(report)))
-        }
+    /// Begins to ask how the nodes stand; none for a node alone, which has nobody to differ from.
+    pub(super) fn watcher(&self) -> Option<Watcher> {
+        let nodes = self.names.iter().cloned().zip(self.admins.iter().cloned());
+        (self.names.len() > 1).then(|| Watcher::start(&self.id, nodes.collect()))
     }
+
+    /// Reads the ledgers of all nodes up to `height` side by side, and counts the load's envelopes in each.
+    pub(super) async fn compare(&self, height: u64, account: &Account) -> Result<Counted, QuickstartError> {
+        let nodes = self.names.iter().cloned().zip(self.targets.iter().cloned());
+        let tip = BlockNumber(height.saturating_sub(1));
+        Ok(ledgers::compare(nodes.collect(), &self.signer, &self.genesis, tip, account).await?)
+    }
+}
+
+/// Waits until somebody leads.
+pub(super) async fn leader(watcher: &Watcher) -> Result<Leader, QuickstartError> {
+    let leader = watcher.wait_for(LEADER_TIME_MAX, Members::leader).await;
+    leader.ok_or(QuickstartError::NoLeader(LEADER_TIME_MAX))
+}
+
+/// Waits until all nodes have the same height.
+pub(super) async fn common_height(watcher: &Watcher) -> Result<u64, QuickstartError> {
+    let height = watcher.wait_for(CATCH_UP_TIME_MAX, Members::common_height).await;
+    height.ok_or_else(|| QuickstartError::Apart {
+        time_max: CATCH_UP_TIME_MAX,
+        now: table::line(&watcher.members().borrow()),
+    })
 }
 
 fn read_block(file: &Path) -> Result<SealedBlock, QuickstartError> {

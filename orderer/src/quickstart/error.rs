@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use client::connection::ConnectError;
 use client::connection_file::ConnectionFileError;
@@ -10,7 +11,9 @@ use client::load::{LoadError, LoadReport};
 use client::participation::AdminError;
 use client::verify::VerifyError;
 
+use super::drill::DrillError;
 use super::layout::LayoutError;
+use super::ledgers::LedgersError;
 use super::node::{LogEnd, NodeError};
 use super::settings::SettingsError;
 
@@ -61,6 +64,26 @@ pub(super) enum QuickstartError {
     /// The load ran, and not everything was as it should be.
     #[error("{}", broken(.0))]
     Broken(Box<LoadReport>),
+    /// Nobody leads.
+    #[error("no node leads the channel after {} s", .0.as_secs())]
+    NoLeader(Duration),
+    /// Some nodes do not get the blocks that others have.
+    #[error("the nodes do not come to one height within {} s: {now}", time_max.as_secs())]
+    Apart {
+        /// How long that was waited for.
+        time_max: Duration,
+        /// How they stand.
+        now: String,
+    },
+    /// Killing the leader did not go as it should.
+    #[error(transparent)]
+    Drill(#[from] DrillError),
+    /// The nodes' ledgers are not as they should be.
+    #[error(transparent)]
+    Ledgers(#[from] LedgersError),
+    /// What was asked for contradicts itself.
+    #[error("{0}")]
+    Usage(&'static str),
     /// A signal came.
     #[error("interrupted")]
     Interrupted,
@@ -78,7 +101,7 @@ impl QuickstartError {
     /// The end of a log that says more.
     pub(super) fn log(&self) -> Option<&LogEnd> {
         match self {
-            Self::Node(error) => error.log(),
+            Self::Node(error) | Self::Drill(DrillError::Node(error)) => error.log(),
             _ => None,
         }
     }
@@ -101,12 +124,21 @@ impl QuickstartError {
             Self::Connection(_) | Self::Read { .. } => {
                 Some("put the file right, or begin a new chain with --dir ANOTHER-FOLDER")
             }
-            Self::Admin(_) | Self::Connect(_) | Self::Deliver(_) | Self::Load(_) | Self::Broken(_) => {
-                Some("orderer.log in the folder says what the node thinks of it")
-            }
-            Self::Node(NodeError::Stop { .. }) | Self::Runtime(_) | Self::Crashed(_) | Self::Interrupted => {
-                None
-            }
+            Self::Drill(DrillError::TooShort) => Some("order more envelopes with --count NUMBER"),
+            Self::Admin(_)
+            | Self::Connect(_)
+            | Self::Deliver(_)
+            | Self::Load(_)
+            | Self::Broken(_)
+            | Self::NoLeader(_)
+            | Self::Apart { .. }
+            | Self::Drill(_)
+            | Self::Ledgers(_) => Some("orderer.log in the folder of each node says what it thinks of it"),
+            Self::Node(NodeError::Stop { .. })
+            | Self::Runtime(_)
+            | Self::Crashed(_)
+            | Self::Usage(_)
+            | Self::Interrupted => None,
         }
     }
 }
@@ -114,6 +146,12 @@ impl QuickstartError {
 fn layout_advice(error: &LayoutError) -> Option<&'static str> {
     match error {
         LayoutError::InUse { .. } => Some("stop that one, or give this one a folder of its own with --dir"),
+        LayoutError::OtherSize { .. } => {
+            Some("leave out --nodes to go on with it, or name another folder with --dir")
+        }
+        LayoutError::PortTaken { .. } => {
+            Some("end the other program, or begin a new chain with --dir ANOTHER-FOLDER")
+        }
         LayoutError::Foreign { .. } => Some("name another folder with --dir, or remove this one"),
         LayoutError::Settings(SettingsError::Ports { .. }) => {
             Some("end the other program, or change the port by hand; the connection file follows by itself")
@@ -125,7 +163,7 @@ fn layout_advice(error: &LayoutError) -> Option<&'static str> {
         | LayoutError::Crypto(_)
         | LayoutError::Genesis(_)
         | LayoutError::Manifest(_) => Some("a folder elsewhere can be named with --dir"),
-        LayoutError::Ports(_) | LayoutError::Channel(_) => None,
+        LayoutError::Ports(_) | LayoutError::Channel(_) | LayoutError::Address(_) => None,
     }
 }
 

@@ -1,6 +1,6 @@
 //! A node as a process of its own, which never outlives this one.
 //!
-//! Three things end it: [`Node::stop`] asks it to (SIGTERM); dropping the [`Node`] kills it; and when this process
+//! Four things end it: [`Node::stop`] asks it to (SIGTERM); [`Node::kill`] and dropping the [`Node`] kill it; and when this process
 //! is gone without having done either, the node notices the end of its standard input and stops by itself.
 
 use std::fs::{self, File};
@@ -172,6 +172,12 @@ impl Node {
             how,
             log: self.log.end(),
         })
+    }
+
+    /// Ends it at once, without a chance to do anything about it (SIGKILL); ready when it is gone.
+    pub(super) async fn kill(mut self) {
+        // It may have ended by itself; then there is nothing to kill.
+        let _ = self.child.kill().await;
     }
 
     /// A process that ended already has no id any more, so no other process can be hit.

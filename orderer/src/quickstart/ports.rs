@@ -2,40 +2,67 @@
 
 use std::io;
 use std::net::{Ipv4Addr, TcpListener};
+use std::ops::RangeInclusive;
+
+/// Where ports are chosen from: below those that systems hand out for outgoing connections. A node that dies must
+/// find its port free when it comes back, while others dial it again and again.
+const RANGE: RangeInclusive<u16> = 18_000..=30_000;
+/// Ports tried before the search is given up.
+const TRIES_MAX: usize = 1000;
 
 /// The ports of one node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Ports {
-    /// Broadcast and deliver.
+    /// Broadcast, deliver, and the other orderers.
     pub general: u16,
     /// Channel participation.
     pub admin: u16,
 }
 
 impl Ports {
-    /// Two different ones that nothing listens on.
-    pub(super) fn choose() -> io::Result<Self> {
-        // Both are held until both are known, so that they differ.
-        let (general, admin) = (listen_anywhere()?, listen_anywhere()?);
-        Ok(Self {
-            general: general.local_addr()?.port(),
-            admin: admin.local_addr()?.port(),
-        })
+    /// Ports for `count` nodes, all different, that nothing listens on.
+    pub(super) fn choose(count: usize) -> io::Result<Vec<Self>> {
+        // All are held until all are known, so that they differ.
+        let held: Vec<_> = (0..2 * count)
+            .map(|_| listen_somewhere())
+            .collect::<Result<_, _>>()?;
+        let ports = held.iter().map(|listener| Ok(listener.local_addr()?.port()));
+        let ports: Vec<_> = ports.collect::<io::Result<_>>()?;
+        let pairs = ports.chunks_exact(2);
+        Ok(pairs
+            .map(|pair| Self {
+                general: pair[0],
+                admin: pair[1],
+            })
+            .collect())
     }
 
     /// These, with others in place of those that something listens on.
     pub(super) fn or_free(self) -> io::Result<Self> {
-        let free = Self::choose()?;
-        let keep = |port: u16, other: u16| if is_free(port) { port } else { other };
+        let keep = |port: u16| {
+            if is_free(port) {
+                Ok(port)
+            } else {
+                Ok::<_, io::Error>(listen_somewhere()?.local_addr()?.port())
+            }
+        };
         Ok(Self {
-            general: keep(self.general, free.general),
-            admin: keep(self.admin, free.admin),
+            general: keep(self.general)?,
+            admin: keep(self.admin)?,
         })
     }
 }
 
-fn listen_anywhere() -> io::Result<TcpListener> {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+fn listen_somewhere() -> io::Result<TcpListener> {
+    let mut tries = 0;
+    loop {
+        let port = rand::random_range(RANGE);
+        tries += 1;
+        match TcpListener::bind((Ipv4Addr::LOCALHOST, port)) {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse && tries < TRIES_MAX => {}
+            listening => return listening,
+        }
+    }
 }
 
 /// Any other error than a taken port is left for the node to report, with its own words.
@@ -57,7 +84,7 @@ mod tests {
 
     #[test]
     fn free_ports_are_kept_and_taken_ones_replaced() {
-        let ports = Ports::choose().unwrap();
+        let ports = Ports::choose(1).unwrap()[0];
         assert_ne!(ports.general, ports.admin);
         assert_eq!(ports.or_free().unwrap(), ports);
         let _taken = TcpListener::bind((Ipv4Addr::LOCALHOST, ports.admin)).unwrap();
@@ -65,5 +92,18 @@ mod tests {
         assert_eq!(other.general, ports.general);
         assert_ne!(other.admin, ports.admin);
         assert!(is_free(other.admin));
+    }
+
+    #[test]
+    fn nodes_have_different_ports() {
+        let ports = Ports::choose(5).unwrap();
+        let mut all: Vec<_> = ports
+            .iter()
+            .flat_map(|ports| [ports.general, ports.admin])
+            .collect();
+        all.sort_unstable();
+        all.dedup();
+        assert_eq!(all.len(), 10);
+        assert!(all.iter().all(|port| RANGE.contains(port)));
     }
 }

@@ -2,14 +2,17 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use client::load::{Latency, LoadReport};
+use client::load::{Counted, Latency, LoadReport};
 use indicatif::HumanCount;
 
+use super::drill::Fall;
 use super::error::QuickstartError;
 use super::layout::{CHANNEL, Layout, Moved, NodeFiles};
+use super::nodes::Nodes;
+use super::order::Ordered;
 use super::ports::address;
-use super::run::Nodes;
 use super::{Arguments, FOLDER};
 
 /// Said when everything is done and the nodes go on.
@@ -70,6 +73,29 @@ pub(super) fn progress(verb: &str, done: u64, all: u64) -> String {
     )
 }
 
+/// The leader was killed.
+pub(super) fn killed(name: &str, term: u64, ordered: u64) -> String {
+    format!(
+        "killed    {name}, which led in term {term}, after {} envelopes (SIGKILL)",
+        HumanCount(ordered)
+    )
+}
+
+/// Another one leads.
+pub(super) fn leads(name: &str, term: u64, after: Duration) -> String {
+    format!("leader    {name} leads in term {term}, {} later", seconds(after))
+}
+
+/// The killed node is back.
+pub(super) fn back(name: &str, process_id: Option<u32>) -> String {
+    let process = process_id.map(|id| format!(", process {id}")).unwrap_or_default();
+    format!("back      {name} serves again{process}")
+}
+
+fn seconds(time: Duration) -> String {
+    format!("{:.2} s", time.as_secs_f64())
+}
+
 /// What went wrong, with the log that says more, and what to do about it.
 pub(super) fn failure(error: &QuickstartError) -> String {
     let mut parts = vec![format!("\norderer quickstart: {error}\n")];
@@ -85,7 +111,7 @@ pub(super) fn failure(error: &QuickstartError) -> String {
 
 /// What came of it all, and what to do with it.
 pub(super) struct Summary {
-    load: Option<LoadReport>,
+    ordered: Option<Ordered>,
     height: u64,
     folder: PathBuf,
     connection: PathBuf,
@@ -96,6 +122,7 @@ pub(super) struct Summary {
 }
 
 struct Endpoint {
+    name: String,
     general: String,
     admin: String,
     log: PathBuf,
@@ -103,14 +130,15 @@ struct Endpoint {
 
 impl Summary {
     /// Of a network whose chain has `height` blocks; no load if none was asked for.
-    pub(super) fn new(arguments: &Arguments, layout: &Layout, load: Option<LoadReport>, height: u64) -> Self {
+    pub(super) fn new(arguments: &Arguments, layout: &Layout, ordered: Option<Ordered>, height: u64) -> Self {
         let endpoint = |node: &NodeFiles| Endpoint {
+            name: node.name.clone(),
             general: address(node.ports.general),
             admin: address(node.ports.admin),
             log: node.log.clone(),
         };
         Self {
-            load,
+            ordered,
             height,
             folder: layout.folder().to_owned(),
             connection: layout.connection_file(),
@@ -118,38 +146,74 @@ impl Summary {
             ordain: program("ordain"),
             serve: arguments.exit.then(|| {
                 let folder = shell_word(layout.folder());
-                let orderer = program("orderer");
+                let us = program("orderer");
                 if folder == FOLDER {
-                    format!("{orderer} quickstart --count 0")
+                    format!("{us} quickstart --count 0")
                 } else {
-                    format!("{orderer} quickstart --count 0 --dir {folder}")
+                    format!("{us} quickstart --count 0 --dir {folder}")
                 }
             }),
         }
     }
 
     fn result(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.load {
+        match &self.ordered {
             None => writeln!(f, "\nNo load was asked for.\n")?,
-            Some(load) => {
-                let (envelopes, blocks) = (HumanCount(load.acknowledged), blocks(load.blocks));
-                writeln!(
-                    f,
-                    "\nAll {envelopes} acknowledged envelopes came back exactly once, in {blocks}. Each block's \
-                     hashes, its\nlink to the one before, and its signature were verified.\n"
-                )?;
-                measured(load, f)?;
+            Some(ordered) => {
+                promises(&ordered.report, f)?;
+                if let Some(counted) = ordered.ledgers {
+                    self.equal(&ordered.report, counted, f)?;
+                }
+                if let Some(fall) = &ordered.fall {
+                    fell(fall, ordered, f)?;
+                }
+                measured(&ordered.report, f)?;
             }
         }
         writeln!(f, "  chain         {}", blocks(self.height))
     }
 
+    fn equal(&self, load: &LoadReport, counted: Counted, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (nodes, all) = (self.endpoints.len(), blocks(self.height));
+        if counted.once == load.sent {
+            let sent = HumanCount(load.sent);
+            writeln!(
+                f,
+                "All {sent} envelopes stand exactly once in the ledger of each of the {nodes} nodes, and headers and\n\
+                 data of all {all} are equal there.\n"
+            )
+        } else {
+            let (once, none) = (HumanCount(counted.once), HumanCount(load.sent - counted.once));
+            writeln!(
+                f,
+                "The ledger of each of the {nodes} nodes holds {once} envelopes, each exactly once; {none} that were \
+                 never\nacknowledged are in none. Headers and data of all {all} are equal.\n"
+            )
+        }
+    }
+
     fn places(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "\nWhere things are\n")?;
-        for Endpoint { general, admin, log } in &self.endpoints {
+        if let [
+            Endpoint {
+                general, admin, log, ..
+            },
+        ] = &self.endpoints[..]
+        {
             writeln!(f, "  clients       {general} (gRPC over TLS)")?;
             writeln!(f, "  admin         {admin} (REST over mutual TLS)")?;
             writeln!(f, "  log           {}", log.display())?;
+        } else {
+            writeln!(f, "  node          clients (gRPC)      admin (REST)        log")?;
+            for endpoint in &self.endpoints {
+                let Endpoint {
+                    name,
+                    general,
+                    admin,
+                    log,
+                } = endpoint;
+                writeln!(f, "  {name:<13} {general:<19} {admin:<19} {}", log.display())?;
+            }
         }
         writeln!(
             f,
@@ -187,6 +251,43 @@ impl Summary {
   {ordain} bench -c {file} -n 20000"
         )
     }
+}
+
+fn promises(load: &LoadReport, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let (envelopes, blocks) = (HumanCount(load.acknowledged), blocks(load.blocks));
+    writeln!(
+        f,
+        "\nAll {envelopes} acknowledged envelopes came back exactly once, in {blocks}. Each block's hashes, its\nlink \
+         to the one before, and its signature were verified.\n"
+    )
+}
+
+fn fell(fall: &Fall, ordered: &Ordered, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let Fall {
+        name,
+        successor,
+        term,
+        ..
+    } = fall;
+    let succeeded = seconds(fall.succeeded_after);
+    writeln!(
+        f,
+        "{name} was killed while it led in term {}. {successor} led in term {term} after {succeeded};",
+        fall.leader.term
+    )?;
+    let (back, healed) = (
+        seconds(fall.back_after),
+        seconds(ordered.healed_after.unwrap_or_default()),
+    );
+    let (resent, open) = (
+        HumanCount(ordered.report.resent),
+        HumanCount(ordered.report.unanswered),
+    );
+    writeln!(
+        f,
+        "{name} served again after {back}, and had caught up when the load was over ({healed}). Of what\nwas \
+         unanswered when it died, {open} envelopes were in blocks, and {resent} in none: those were sent again.\n"
+    )
 }
 
 fn measured(load: &LoadReport, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -254,17 +355,19 @@ fn shell_word(path: &Path) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::members::Leader;
     use super::super::node::{LogEnd, NodeError};
     use super::*;
 
-    fn summary(load: Option<LoadReport>) -> String {
+    fn summary(ordered: Option<Ordered>) -> String {
         let endpoint = Endpoint {
+            name: "orderer1".into(),
             general: "127.0.0.1:1".into(),
             admin: "127.0.0.1:2".into(),
             log: "my network/orderer.log".into(),
         };
         let summary = Summary {
-            load,
+            ordered,
             height: 1011,
             folder: "my network".into(),
             connection: "my network/connection.json".into(),
@@ -300,9 +403,56 @@ mod tests {
         }
     }
 
+    fn ordered(report: LoadReport) -> Ordered {
+        Ordered {
+            report,
+            ledgers: None,
+            fall: None,
+            healed_after: None,
+        }
+    }
+
+    #[test]
+    fn a_fall_of_the_leader_is_told_with_what_became_of_every_envelope() {
+        let report = LoadReport {
+            acknowledged: 4950,
+            unanswered: 50,
+            resent: 7,
+            ..load()
+        };
+        let fall = Fall {
+            leader: Leader { node: 1, term: 4 },
+            name: "orderer2".into(),
+            killed_at: tokio::time::Instant::now(),
+            successor: "orderer3".into(),
+            term: 5,
+            succeeded_after: Duration::from_millis(1310),
+            back_after: Duration::from_millis(1500),
+        };
+        let counted = Counted {
+            once: 5000,
+            ..Counted::default()
+        };
+        let text = summary(Some(Ordered {
+            ledgers: Some(counted),
+            fall: Some(fall),
+            healed_after: Some(Duration::from_secs(3)),
+            ..ordered(report)
+        }));
+        for part in [
+            "All 5,000 envelopes stand exactly once in the ledger of each",
+            "data of all 1,011 blocks are equal there",
+            "orderer2 was killed while it led in term 4. orderer3 led in term 5 after 1.31 s",
+            "50 envelopes were in blocks, and 7 in none: those were sent again",
+        ] {
+            assert!(text.contains(part), "{part} is not in:\n{text}");
+        }
+        assert!(text.lines().all(|line| line.len() <= 110), "{text}");
+    }
+
     #[test]
     fn the_summary_says_what_was_measured_and_where_things_are() {
-        let text = summary(Some(load()));
+        let text = summary(Some(ordered(load())));
         for part in [
             "All 5,000 acknowledged envelopes came back exactly once, in 10 blocks",
             "25,000 envelopes/s",

@@ -4,24 +4,28 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use client::load::{LoadReport, Progress};
+use client::load::Progress;
 use client::verify::ChainVerifier;
-use futures::future::{join_all, pending, select_all, try_join_all};
+use futures::future::pending;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::Arguments;
-use super::channel::Channel;
+use super::channel::{self, Channel};
+use super::drill::Drill;
 use super::error::QuickstartError;
 use super::layout::Layout;
-use super::node::{Node, NodeError};
+use super::members::Watcher;
+use super::nodes::{Nodes, Remote};
+use super::order::{Order, Ordered};
 use super::report::{self, Summary};
-use super::screen;
+use super::screen::Screen;
 
 /// How long after a failure a node may turn out to have died.
 const DEATH_TIME_MAX: Duration = Duration::from_millis(300);
 
 /// Runs a quickstart from beginning to end.
 pub(super) fn start(arguments: &Arguments) -> Result<(), QuickstartError> {
+    arguments.check()?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -34,67 +38,128 @@ pub(super) fn start(arguments: &Arguments) -> Result<(), QuickstartError> {
 
 async fn quickstart(arguments: &Arguments) -> Result<(), QuickstartError> {
     let mut signals = Signals::install().map_err(QuickstartError::Runtime)?;
-    let mut layout = Layout::open_or_make(&arguments.dir, SystemTime::now())?;
-    screen::print(&report::folder(&layout));
+    let screen = Screen::new();
+    let mut layout = Layout::open_or_make(&arguments.folder(), arguments.size(), SystemTime::now())?;
+    if arguments.kill_leader && layout.nodes().len() == 1 {
+        return Err(QuickstartError::Usage(super::NO_SUCCESSOR));
+    }
+    screen.print(&report::folder(&layout));
     for moved in layout.settle_ports()? {
-        screen::print(&report::moved(moved));
+        screen.print(&report::moved(moved));
     }
     let mut nodes = Nodes::start(&layout)?;
-    let outcome = present(arguments, &layout, &mut nodes, &mut signals).await;
-    let stopped = nodes.stop().await;
-    outcome.and(stopped)
-}
-
-/// Everything that needs the nodes alive.
-async fn present(
-    arguments: &Arguments,
-    layout: &Layout,
-    nodes: &mut Nodes,
-    signals: &mut Signals,
-) -> Result<(), QuickstartError> {
-    let work = order(arguments, layout, nodes.ready(), report::nodes(layout, nodes));
-    let summary = watched(work, nodes, signals).await?;
-    screen::print(&summary.to_string());
-    if arguments.exit {
-        return Ok(());
-    }
-    screen::print(report::SERVING);
-    match watched(pending::<Result<Infallible, _>>(), nodes, signals).await {
-        Err(QuickstartError::Interrupted) => {
-            screen::print(report::STOPPING);
-            Ok(())
-        }
-        Err(error) => Err(error),
-    }
-}
-
-/// From started nodes to a summary of what they did.
-async fn order(
-    arguments: &Arguments,
-    layout: &Layout,
-    ready: impl Future<Output = Result<(), NodeError>>,
-    nodes: String,
-) -> Result<Summary, QuickstartError> {
-    ready.await?;
-    screen::print(&nodes);
-    let channel = Channel::open(layout)?;
-    let joined = channel.join().await?;
-    let height = channel.height().await?;
-    let verifier = channel.verify(height).await?;
-    screen::print(&report::channel(joined, height));
-    let load = match arguments.count {
-        0 => None,
-        count => Some(load(&channel, count, verifier).await?),
+    let run = Run {
+        arguments,
+        layout: &layout,
+        screen: &screen,
     };
-    Ok(Summary::new(arguments, layout, load, channel.height().await?))
+    let outcome = run.present(&mut nodes, &mut signals).await;
+    let stopped = nodes.stop().await;
+    outcome.and(stopped.map_err(Into::into))
 }
 
-async fn load(channel: &Channel, count: u32, verifier: ChainVerifier) -> Result<LoadReport, QuickstartError> {
-    let progress = Arc::new(Progress::default());
-    let shown = screen::show(&progress, count);
-    let report = channel.load(count, verifier, progress).await?;
-    shown.finish().await;
-    Ok(report)
+/// A network that runs.
+struct Run<'a> {
+    arguments: &'a Arguments,
+    layout: &'a Layout,
+    screen: &'a Screen,
+}
+
+impl Run<'_> {
+    /// Everything that needs the nodes alive.
+    async fn present(&self, nodes: &mut Nodes, signals: &mut Signals) -> Result<(), QuickstartError> {
+        let (channel, joined) = watched(self.join(nodes), nodes, signals).await?;
+        let watcher = channel.watcher();
+        let network = Network {
+            channel: &channel,
+            joined,
+            watcher: watcher.as_ref(),
+            remote: nodes.remote(),
+        };
+        let summary = watched(self.order(network), nodes, signals).await?;
+        self.screen.print(&summary.to_string());
+        if self.arguments.exit {
+            return Ok(());
+        }
+        self.screen.print(report::SERVING);
+        let _table = watcher
+            .as_ref()
+            .map(|watcher| self.screen.show_members(watcher.members()));
+        match watched(pending::<Result<Infallible, _>>(), nodes, signals).await {
+            Err(QuickstartError::Interrupted) => {
+                self.screen.print(report::STOPPING);
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// From started nodes to a channel that all of them have, and whether one had to join.
+    fn join(
+        &self,
+        nodes: &Nodes,
+    ) -> impl Future<Output = Result<(Channel, bool), QuickstartError>> + use<'_> {
+        let (ready, serving) = (nodes.ready(), report::nodes(self.layout, nodes));
+        async move {
+            ready.await?;
+            self.screen.print(&serving);
+            let channel = Channel::open(self.layout)?;
+            let joined = channel.join().await?;
+            Ok((channel, joined))
+        }
+    }
+
+    /// From a channel to a summary of what it did.
+    async fn order(&self, network: Network<'_>) -> Result<Summary, QuickstartError> {
+        let Network {
+            channel,
+            joined,
+            watcher,
+            remote,
+        } = network;
+        let _table = watcher.map(|watcher| self.screen.show_members(watcher.members()));
+        if let Some(watcher) = watcher {
+            channel::leader(watcher).await?;
+        }
+        let height = channel.height().await?;
+        let verifier = channel.verify(height).await?;
+        self.screen.print(&report::channel(joined, height));
+        let drill = watcher
+            .filter(|_| self.arguments.kill_leader)
+            .map(|watcher| Drill {
+                watcher,
+                remote,
+                screen: self.screen,
+            });
+        let order = Order {
+            channel,
+            count: self.arguments.count(),
+            watcher,
+            drill,
+        };
+        let ordered = match order.count {
+            0 => None,
+            _ => Some(self.load(&order, verifier).await?),
+        };
+        let height = channel.height().await?;
+        Ok(Summary::new(self.arguments, self.layout, ordered, height))
+    }
+
+    async fn load(&self, order: &Order<'_>, verifier: ChainVerifier) -> Result<Ordered, QuickstartError> {
+        let progress = Arc::new(Progress::default());
+        let shown = self.screen.show_load(&progress, order.count);
+        let ordered = order.run(verifier, &progress).await?;
+        shown.finish().await;
+        Ok(ordered)
+    }
+}
+
+/// A channel that all nodes have.
+struct Network<'a> {
+    channel: &'a Channel,
+    joined: bool,
+    watcher: Option<&'a Watcher>,
+    remote: Remote,
 }
 
 /// `work`, unless a node dies or a signal comes before it is done.
@@ -105,46 +170,16 @@ async fn watched<T>(
 ) -> Result<T, QuickstartError> {
     let outcome = tokio::select! {
         () = signals.received() => return Err(QuickstartError::Interrupted),
-        error = nodes.first_death() => return Err(error.into()),
+        error = nodes.watch() => return Err(error.into()),
         outcome = work => outcome,
     };
     if outcome.is_err() {
         // What a dying node makes fail comes a moment before its death, and is not the news.
-        if let Ok(error) = tokio::time::timeout(DEATH_TIME_MAX, nodes.first_death()).await {
+        if let Ok(error) = tokio::time::timeout(DEATH_TIME_MAX, nodes.watch()).await {
             return Err(error.into());
         }
     }
     outcome
-}
-
-/// All nodes of the network. Dropping it kills those that run.
-pub(super) struct Nodes(Vec<Node>);
-
-impl Nodes {
-    fn start(layout: &Layout) -> Result<Self, NodeError> {
-        let nodes = layout.nodes().iter().map(Node::start);
-        Ok(Self(nodes.collect::<Result<_, _>>()?))
-    }
-
-    /// Their processes.
-    pub(super) fn process_ids(&self) -> impl Iterator<Item = Option<u32>> {
-        self.0.iter().map(Node::process_id)
-    }
-
-    fn ready(&self) -> impl Future<Output = Result<(), NodeError>> + use<> {
-        let all = try_join_all(self.0.iter().map(Node::ready));
-        async move { all.await.map(drop) }
-    }
-
-    async fn first_death(&mut self) -> NodeError {
-        let deaths = self.0.iter_mut().map(|node| Box::pin(node.death()));
-        select_all(deaths).await.0
-    }
-
-    async fn stop(self) -> Result<(), QuickstartError> {
-        let stopped = join_all(self.0.into_iter().map(Node::stop)).await;
-        Ok(stopped.into_iter().collect::<Result<(), _>>()?)
-    }
 }
 
 /// The signals that end a quickstart.

@@ -1,4 +1,4 @@
-//! How texts come to the terminal: lines on stdout, errors and the moving bar on stderr.
+//! How texts come to the terminal: lines on stdout, errors and what moves on stderr.
 
 use std::io::{IsTerminal as _, Write as _};
 use std::sync::Arc;
@@ -6,13 +6,14 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use client::load::Progress;
-use indicatif::{ProgressBar, ProgressStyle};
-use tokio::sync::oneshot;
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use super::error::QuickstartError;
-use super::report;
+use super::members::Members;
+use super::{report, table};
 
 /// How often a bar moves.
 const BAR_INTERVAL: Duration = Duration::from_millis(50);
@@ -20,10 +21,11 @@ const BAR_INTERVAL: Duration = Duration::from_millis(50);
 const LINE_INTERVAL: Duration = Duration::from_secs(1);
 const BAR: &str = "load      {msg} {wide_bar} {human_pos}/{human_len} ";
 
-/// Prints `text` and a line end.
-pub(super) fn print(text: &str) {
-    // Whoever closed our output does not want to know.
-    let _ = writeln!(std::io::stdout(), "{text}");
+/// Where everything is said. Clones share what moves.
+#[derive(Clone)]
+pub(super) struct Screen {
+    /// None: no terminal.
+    moving: Option<MultiProgress>,
 }
 
 /// Prints what went wrong and what to do about it.
@@ -31,27 +33,56 @@ pub(super) fn print_error(error: &QuickstartError) {
     let _ = std::io::stderr().write_all(report::failure(error).as_bytes());
 }
 
-/// A load that is being shown. Dropping it takes the bar away.
-pub(super) struct Shown {
-    bar: Option<ProgressBar>,
-    over: Option<oneshot::Sender<()>>,
-    task: Option<JoinHandle<()>>,
-}
+impl Screen {
+    pub(super) fn new() -> Self {
+        let moving = std::io::stderr().is_terminal().then(MultiProgress::new);
+        Self { moving }
+    }
 
-/// Shows how far a load of `count` envelopes is, until told that it is over.
-pub(super) fn show(progress: &Arc<Progress>, count: u32) -> Shown {
-    let (over, seen) = oneshot::channel();
-    let bar = std::io::stderr().is_terminal().then(|| new_bar(count));
-    let view = View {
-        progress: progress.clone(),
-        count: u64::from(count),
-        bar: bar.clone(),
-    };
-    let task = Some(tokio::spawn(view.run(seen)));
-    Shown {
-        bar,
-        over: Some(over),
-        task,
+    /// Prints `text` and a line end, above what moves.
+    pub(super) fn print(&self, text: &str) {
+        // Whoever closed our output does not want to know.
+        let print = || drop(writeln!(std::io::stdout(), "{text}"));
+        match &self.moving {
+            Some(moving) => moving.suspend(print),
+            None => print(),
+        }
+    }
+
+    /// Shows how far a load of `count` envelopes is, until told that it is over.
+    pub(super) fn show_load(&self, progress: &Arc<Progress>, count: u32) -> Shown {
+        let bar = self.moving.as_ref().map(|moving| moving.add(new_bar(count)));
+        let (over, seen) = oneshot::channel();
+        let view = LoadView {
+            screen: self.clone(),
+            progress: progress.clone(),
+            count: u64::from(count),
+            bar: bar.clone(),
+        };
+        Shown {
+            bars: bar.into_iter().collect(),
+            over: Some(over),
+            task: Some(tokio::spawn(view.run(seen))),
+        }
+    }
+
+    /// Shows how the nodes stand, until dropped.
+    pub(super) fn show_members(&self, members: watch::Receiver<Members>) -> Shown {
+        let lines = members.borrow().0.len() + 1;
+        let bars: Vec<_> = match &self.moving {
+            Some(moving) => (0..lines).map(|_| moving.add(new_line())).collect(),
+            None => Vec::new(),
+        };
+        let task = if bars.is_empty() {
+            tokio::spawn(tell(self.clone(), members))
+        } else {
+            tokio::spawn(draw(bars.clone(), members))
+        };
+        Shown {
+            bars,
+            over: None,
+            task: Some(task),
+        }
     }
 }
 
@@ -61,6 +92,21 @@ fn new_bar(count: u32) -> ProgressBar {
         bar.set_style(style);
     }
     bar
+}
+
+fn new_line() -> ProgressBar {
+    let line = ProgressBar::new_spinner();
+    if let Ok(style) = ProgressStyle::with_template("{msg}") {
+        line.set_style(style);
+    }
+    line
+}
+
+/// Something that is being shown. Dropping it takes it away.
+pub(super) struct Shown {
+    bars: Vec<ProgressBar>,
+    over: Option<oneshot::Sender<()>>,
+    task: Option<JoinHandle<()>>,
 }
 
 impl Shown {
@@ -79,19 +125,50 @@ impl Drop for Shown {
         if let Some(task) = &self.task {
             task.abort();
         }
-        if let Some(bar) = &self.bar {
-            bar.finish_and_clear();
+        self.bars.iter().for_each(ProgressBar::finish_and_clear);
+    }
+}
+
+/// Keeps the table true.
+async fn draw(lines: Vec<ProgressBar>, mut members: watch::Receiver<Members>) {
+    loop {
+        let rows = table::rows(&members.borrow_and_update());
+        for (line, row) in lines.iter().zip(rows) {
+            line.set_message(row);
+        }
+        tokio::time::sleep(BAR_INTERVAL).await;
+        if members.changed().await.is_err() {
+            return;
         }
     }
 }
 
-struct View {
+/// Tells changes in lines: who leads and who is there at once, heights now and then.
+async fn tell(screen: Screen, mut members: watch::Receiver<Members>) {
+    let mut goes_on = members
+        .wait_for(|members| members.leader().is_some())
+        .await
+        .is_ok();
+    while goes_on {
+        let now = members.borrow_and_update().clone();
+        screen.print(&table::line(&now));
+        let other = members.wait_for(|members| table::standing(members) != table::standing(&now));
+        let soon = timeout(LINE_INTERVAL, other).await.map(|other| other.is_ok());
+        goes_on = match soon {
+            Ok(goes_on) => goes_on,
+            Err(_) => members.wait_for(|members| *members != now).await.is_ok(),
+        };
+    }
+}
+
+struct LoadView {
+    screen: Screen,
     progress: Arc<Progress>,
     count: u64,
     bar: Option<ProgressBar>,
 }
 
-impl View {
+impl LoadView {
     async fn run(self, mut over: oneshot::Receiver<()>) {
         let mut ticks = interval(if self.bar.is_some() {
             BAR_INTERVAL
@@ -127,7 +204,7 @@ impl View {
 
     fn print_line(&self) {
         let (verb, done) = self.state();
-        print(&report::progress(verb, done, self.count));
+        self.screen.print(&report::progress(verb, done, self.count));
     }
 
     fn state(&self) -> (&'static str, u64) {
