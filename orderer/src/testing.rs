@@ -11,7 +11,7 @@ use prost::Message;
 use protos::block;
 use protos::wire::common::{
     Block, BlockMetadata, ChannelHeader, Config, ConfigEnvelope, ConfigGroup, ConfigSignature, ConfigUpdate,
-    ConfigUpdateEnvelope, ConfigValue, Envelope, Header, HeaderType, LastConfig, Metadata,
+    ConfigUpdateEnvelope, ConfigValue, Envelope, Header, HeaderType, LastConfig, Metadata, OrdererAddresses,
     OrdererBlockMetadata, Payload, SignatureHeader,
 };
 use protos::wire::orderer::{BatchSize, BatchTimeout, ConsensusType, SeekInfo};
@@ -83,6 +83,8 @@ pub(crate) struct Genesis {
     pub(crate) consensus: ConsensusType,
     pub(crate) batch: BatchSize,
     pub(crate) timeout: &'static str,
+    /// Of the orderer organisation; empty: as in the vector.
+    pub(crate) endpoints: Vec<String>,
 }
 
 impl Genesis {
@@ -100,6 +102,7 @@ impl Genesis {
                 preferred_max_bytes: 50_000,
             },
             timeout: "100ms",
+            endpoints: Vec::new(),
         }
     }
 
@@ -121,6 +124,13 @@ impl Genesis {
             timeout: self.timeout.to_owned(),
         };
         put("BatchTimeout", timeout.encode_to_vec());
+        if !self.endpoints.is_empty() {
+            let addresses = OrdererAddresses {
+                addresses: self.endpoints.clone(),
+            };
+            let org = group.groups.values_mut().next().unwrap();
+            org.values.get_mut("Endpoints").unwrap().value = addresses.encode_to_vec().into();
+        }
         self.around(config)
     }
 

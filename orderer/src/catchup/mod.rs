@@ -30,6 +30,10 @@ pub mod link;
 pub mod plan;
 pub mod puller;
 pub(crate) mod report;
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
 pub mod verifier;
 
 pub use appender::{Appender, Tip};

@@ -80,13 +80,20 @@ impl Puller {
             retry_pause: replication.retry_timeout,
             compare_pause: COMPARE_PAUSE,
         };
-        let tls = PullTls::load(general)?;
         Ok(Self {
+            tls: PullTls::load(general)?,
+            ..Self::plain(identity, limits)
+        })
+    }
+
+    /// Speaks plain text.
+    pub(crate) fn plain(identity: Arc<SigningIdentity>, limits: Limits) -> Self {
+        Self {
             identity,
-            tls,
+            tls: None,
             limits,
             shared: Mutex::default(),
-        })
+        }
     }
 
     /// Bounds of every plan.

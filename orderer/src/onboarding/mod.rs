@@ -18,6 +18,8 @@
 pub mod follower;
 mod genesis;
 pub mod host;
+#[cfg(test)]
+mod tests;
 
 pub use follower::{Follower, Following, JoinBlock, JoinBlockError};
 pub use host::{FollowerEnd, FollowerState, FollowerStatus, GoOn, Host};

@@ -23,6 +23,8 @@
 
 mod ranges;
 pub mod source;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -159,7 +161,8 @@ impl Plan {
 
     /// A source answers a probe.
     pub fn says_height(&mut self, id: SourceId, height: Height, now: Duration) {
-        let pause = self.probe_pause();
+        let compare = self.tail().map(|_| self.limits.compare_pause);
+        let pause_max = self.limits.retry_pause;
         let Some(source) = self.sources.get_mut(id.0) else {
             return;
         };
@@ -168,7 +171,10 @@ impl Plan {
         }
         match source.says(height, now) {
             Ok(()) => {
-                source.plan_probe(pause, now);
+                match compare {
+                    Some(pause) => source.probe_at = now.saturating_add(pause),
+                    None => source.plan_probe(pause_max, now),
+                }
                 // One that has nothing for us has no way to prove itself with a block.
                 if height.0 <= self.missing.0 && source.is_good() {
                     self.actions.push(Action::Report(id, None));

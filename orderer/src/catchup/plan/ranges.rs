@@ -90,7 +90,7 @@ impl Plan {
         }
     }
 
-    fn tail(&self) -> Option<SourceId> {
+    pub(super) fn tail(&self) -> Option<SourceId> {
         let found = self.sources.iter().position(super::Source::is_tail);
         found.map(SourceId)
     }
@@ -217,14 +217,6 @@ impl Plan {
                 source.state = State::Probing { until };
                 self.actions.push(Action::Probe(id));
             }
-        }
-    }
-
-    /// How rarely a source that has nothing new is asked.
-    pub(super) fn probe_pause(&self) -> Duration {
-        match self.tail() {
-            Some(_) => self.limits.compare_pause,
-            None => self.limits.retry_pause,
         }
     }
 

@@ -1,0 +1,111 @@
+use std::io::Write;
+use std::sync::Arc;
+use std::time::Duration;
+
+use consensus::BlockSource as _;
+use parking_lot::Mutex;
+use protos::{BlockNumber, Height};
+use tracing_subscriber::layer::SubscriberExt as _;
+
+use super::ChannelSource;
+use super::testing::{Fault, MemoryLedger, in_time, orderers, puller};
+use crate::logging::console::{Console, Printing};
+use crate::logging::spec::Spec;
+use crate::testing;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_three_sources_one_lies_and_nothing_of_it_gets_in() {
+    let (chain, orderers) = orderers(800, &[Fault::None, Fault::Lies, Fault::None]).await;
+    let ledger = MemoryLedger::beginning(&chain);
+    let source = ChannelSource::new(puller(testing::orderer()), ledger.clone());
+    in_time(source.catch_up(BlockNumber(799))).await.unwrap();
+    assert_eq!(ledger.blocks(), chain.blocks());
+    for honest in [&orderers[0], &orderers[2]] {
+        assert!(honest.sent() > 100, "both give blocks: {}", honest.sent());
+    }
+    assert!(orderers[1].sent() > 0, "the liar was asked");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_source_killed_midway_is_done_without() {
+    let (chain, orderers) = orderers(1500, &[Fault::None, Fault::None]).await;
+    let ledger = MemoryLedger::beginning(&chain);
+    let source = ChannelSource::new(puller(testing::orderer()), ledger.clone());
+    let killed = ledger.clone();
+    let caught_up = tokio::spawn(source.catch_up(BlockNumber(1499)));
+    testing::until(|| killed.blocks().len() > 100).await;
+    orderers[0].kill();
+    in_time(caught_up).await.unwrap().unwrap();
+    assert_eq!(ledger.blocks(), chain.blocks());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_silent_source_holds_nothing_up_for_long() {
+    let (chain, _orderers) = orderers(400, &[Fault::SilentFrom(0), Fault::None, Fault::SilentFrom(7)]).await;
+    let ledger = MemoryLedger::beginning(&chain);
+    let source = ChannelSource::new(puller(testing::orderer()), ledger.clone());
+    in_time(source.catch_up(BlockNumber(399))).await.unwrap();
+    assert_eq!(ledger.blocks(), chain.blocks());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn heights_are_those_of_who_answers() {
+    let (chain, orderers) = orderers(9, &[Fault::None, Fault::None, Fault::None]).await;
+    orderers[1].kill();
+    let source = ChannelSource::new(puller(testing::orderer()), MemoryLedger::beginning(&chain));
+    assert_eq!(in_time(source.heights()).await, [Height(9), Height(9)]);
+    let config = in_time(source.newest_config()).await.unwrap();
+    assert_eq!(config, chain.genesis().decode().unwrap());
+}
+
+/// Collects what is logged.
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Lines {
+    fn text(&self) -> String {
+        String::from_utf8(self.0.lock().clone()).unwrap()
+    }
+}
+
+#[tokio::test]
+async fn a_node_that_nobody_lets_in_says_so_once_for_each_and_goes_on_asking() {
+    let lines = Lines::default();
+    let console = Arc::new(Console::new(
+        Spec::parse("").unwrap(),
+        false,
+        Box::new(lines.clone()),
+    ));
+    let subscriber = tracing_subscriber::registry().with(Printing(console));
+    let _logging = tracing::subscriber::set_default(subscriber);
+    let (chain, orderers) = orderers(9, &[Fault::None, Fault::None]).await;
+    let ledger = MemoryLedger::beginning(&chain);
+    let source = ChannelSource::new(puller(testing::stranger()), ledger.clone());
+    let catching_up = tokio::time::timeout(Duration::from_secs(2), source.catch_up(BlockNumber(8)));
+    catching_up.await.unwrap_err();
+    assert_eq!(ledger.blocks().len(), 1);
+    let text = lines.text();
+    for orderer in &orderers {
+        let line = format!(
+            "Received status:FORBIDDEN from {}: forbidden pulling the channel channel=ch",
+            orderer.address
+        );
+        assert_eq!(text.matches(&line).count(), 1, "{text}");
+    }
+    assert!(!text.contains("ERRO"), "{text}");
+    assert!(
+        text.contains("WARN [orderer.common.cluster.replication]"),
+        "{text}"
+    );
+}
