@@ -13,7 +13,7 @@
 //! | `tests/faults` | the faults of one node, each while another channel goes on |
 //! | `tests/full_disk.rs` | a disk that is really full; needs root |
 //! | `tests/kill.rs` | a node killed in the middle of load, again and again |
-//! | `tests/quickstart.rs` | the main job from an empty folder, resumed, and with a node that dies |
+//! | `tests/quickstart.rs` | the main job from an empty folder: resumed, with a node that dies, with three nodes whose leader is killed |
 //! | `benches/throughput.rs` | a real node under load: envelopes a second, and who used the cores |
 //! | `benches/stages.rs` | what each stage of an envelope's path costs, beside the budget |
 //!

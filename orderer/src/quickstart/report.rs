@@ -10,10 +10,11 @@ use indicatif::HumanCount;
 use super::drill::Fall;
 use super::error::QuickstartError;
 use super::layout::{CHANNEL, Layout, Moved, NodeFiles};
+use super::members::Members;
 use super::nodes::Nodes;
 use super::order::Ordered;
 use super::ports::address;
-use super::{Arguments, FOLDER};
+use super::{Arguments, FOLDER, table};
 
 /// Said when everything is done and the nodes go on.
 pub(super) const SERVING: &str = "\nServing until Ctrl-C.";
@@ -113,6 +114,8 @@ pub(super) fn failure(error: &QuickstartError) -> String {
 pub(super) struct Summary {
     ordered: Option<Ordered>,
     height: u64,
+    /// How several nodes stand, a line each.
+    table: Vec<String>,
     folder: PathBuf,
     connection: PathBuf,
     endpoints: Vec<Endpoint>,
@@ -129,8 +132,14 @@ struct Endpoint {
 }
 
 impl Summary {
-    /// Of a network whose chain has `height` blocks; no load if none was asked for.
-    pub(super) fn new(arguments: &Arguments, layout: &Layout, ordered: Option<Ordered>, height: u64) -> Self {
+    /// Of a network whose chain has `height` blocks; no load if none was asked for, no members of a node alone.
+    pub(super) fn new(
+        arguments: &Arguments,
+        layout: &Layout,
+        ordered: Option<Ordered>,
+        height: u64,
+        members: Option<&Members>,
+    ) -> Self {
         let endpoint = |node: &NodeFiles| Endpoint {
             name: node.name.clone(),
             general: address(node.ports.general),
@@ -140,6 +149,7 @@ impl Summary {
         Self {
             ordered,
             height,
+            table: members.map(table::rows).unwrap_or_default(),
             folder: layout.folder().to_owned(),
             connection: layout.connection_file(),
             endpoints: layout.nodes().iter().map(endpoint).collect(),
@@ -170,7 +180,10 @@ impl Summary {
                 measured(&ordered.report, f)?;
             }
         }
-        writeln!(f, "  chain         {}", blocks(self.height))
+        writeln!(f, "  chain         {}", blocks(self.height))?;
+        let between = if self.table.is_empty() { "" } else { "\n" };
+        write!(f, "{between}")?;
+        self.table.iter().try_for_each(|row| writeln!(f, "  {row}"))
     }
 
     fn equal(&self, load: &LoadReport, counted: Counted, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -369,6 +382,7 @@ mod tests {
         let summary = Summary {
             ordered,
             height: 1011,
+            table: Vec::new(),
             folder: "my network".into(),
             connection: "my network/connection.json".into(),
             endpoints: vec![endpoint],

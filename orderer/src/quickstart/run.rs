@@ -142,7 +142,14 @@ impl Run<'_> {
             _ => Some(self.load(&order, verifier).await?),
         };
         let height = channel.height().await?;
-        Ok(Summary::new(self.arguments, self.layout, ordered, height))
+        let members = watcher.map(|watcher| watcher.members().borrow().clone());
+        Ok(Summary::new(
+            self.arguments,
+            self.layout,
+            ordered,
+            height,
+            members.as_ref(),
+        ))
     }
 
     async fn load(&self, order: &Order<'_>, verifier: ChainVerifier) -> Result<Ordered, QuickstartError> {
