@@ -143,6 +143,12 @@ pub struct NotAvailable {
     pub kind: String,
 }
 
+impl<T: ?Sized> FromIterator<(&'static str, Arc<T>)> for Table<T> {
+    fn from_iter<I: IntoIterator<Item = (&'static str, Arc<T>)>>(named: I) -> Self {
+        Self(named.into_iter().collect())
+    }
+}
+
 impl<T: ?Sized> Table<T> {
     /// The one of this type.
     pub fn get(&self, kind: &str) -> Result<Arc<T>, NotAvailable> {

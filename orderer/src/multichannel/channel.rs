@@ -14,12 +14,10 @@ mod part;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use configtx::Bundle;
 use consensus::Chain;
 use ledger::{BlockReader, BlockStore};
 use parking_lot::Mutex;
-use protos::wire::common::Block;
-use protos::{BlockNumber, ChannelId, Height};
+use protos::{ChannelId, Height};
 
 use super::LOGGER;
 use super::chain_support::{ChainSupport, NodeParts, SupportError};
@@ -28,6 +26,7 @@ use super::join::JoinFiles;
 use super::membership::{Place, place_in};
 use super::refused::RefusedConfig;
 use super::view::View;
+use crate::onboarding::JoinBlock;
 use crate::processor::{ProcessError, Rules};
 
 pub use part::Part;
@@ -49,17 +48,9 @@ pub struct Channel {
 #[derive(Clone)]
 pub struct Joined {
     /// The block it was joined with.
-    pub block: Block,
-    /// The config in it.
-    pub bundle: Arc<Bundle>,
+    pub block: JoinBlock,
     /// Where its join file is.
     pub files: JoinFiles,
-}
-
-impl Joined {
-    fn number(&self) -> BlockNumber {
-        BlockNumber(self.block.header.as_ref().map_or(0, |header| header.number))
-    }
 }
 
 impl std::fmt::Debug for Channel {
@@ -74,7 +65,7 @@ impl Channel {
     /// wrong ends as a quarantine.
     pub fn open(id: ChannelId, store: BlockStore, joined: Option<Joined>, node: &NodeParts) -> Arc<Self> {
         let reader = store.reader();
-        let join = joined.as_ref().map(|joined| Arc::clone(&joined.bundle));
+        let join = joined.as_ref().map(|joined| Arc::clone(joined.block.config()));
         let support = match ChainSupport::open(id.clone(), store, join, node) {
             Ok(support) => support,
             Err(SupportError::Refused(refused)) => return Self::refused(id, reader, node, &refused),
@@ -182,7 +173,7 @@ impl Channel {
 
     /// True until the ledger has the block that the channel was joined with.
     pub fn is_onboarding(&self) -> bool {
-        let number = self.joined.as_ref().map(Joined::number);
+        let number = self.joined.as_ref().map(|joined| joined.block.number());
         number.is_some_and(|number| self.height().0 <= number.0)
     }
 
@@ -191,7 +182,7 @@ impl Channel {
     pub fn place(&self, node: &NodeParts) -> Option<Place> {
         let joined = self.joined.as_ref().filter(|_| self.is_onboarding());
         let bundle = match joined {
-            Some(joined) => Arc::clone(&joined.bundle),
+            Some(joined) => Arc::clone(joined.block.config()),
             None => Arc::clone(self.view.as_ref()?.rules().bundle()),
         };
         place_in(&bundle, &*node.others).ok()

@@ -30,7 +30,7 @@ const SUFFIX: &str = ".join";
 const SUFFIX_TEMPORARY: &str = ".join~";
 
 /// A block that its channel can be joined with, on this node.
-pub struct JoinBlock {
+pub struct CheckedJoin {
     /// The channel.
     pub channel: ChannelId,
     /// The block.
@@ -41,7 +41,7 @@ pub struct JoinBlock {
     pub place: Place,
 }
 
-impl JoinBlock {
+impl CheckedJoin {
     /// Checks a join block (`docs/spec/rules.md` §12).
     pub fn check(block: Block, node: &NodeParts, now: SystemTime) -> Result<Self, JoinError> {
         let bundle = check_join_block(&block).map_err(not_joinable)?;
@@ -213,7 +213,7 @@ mod tests {
     #[test]
     fn a_block_without_config_is_no_join_block() {
         let node = crate::testing::node_parts();
-        let Err(error) = JoinBlock::check(Block::default(), &node, SystemTime::now()) else {
+        let Err(error) = CheckedJoin::check(Block::default(), &node, SystemTime::now()) else {
             panic!("it has no config");
         };
         assert_eq!(

@@ -24,9 +24,10 @@ use super::LOGGER;
 use super::chain_support::NodeParts;
 use super::channel::{self, Channel, Part};
 use super::health::Health;
-use super::join::{Found, JoinBlock, JoinFiles};
+use super::join::{CheckedJoin, Found, JoinFiles};
 use super::membership::Place;
 use crate::admin::JoinError;
+use crate::onboarding::JoinBlock;
 use crate::processor::Rules;
 use crate::verify_pool::panic_text;
 
@@ -179,8 +180,8 @@ impl Manager {
     fn finish_join(&self, found: Found) -> Arc<Channel> {
         let Found { channel, block } = found;
         let opened = block.map_err(JoinError::InvalidBlock).and_then(|block| {
-            let join = JoinBlock::check(block, &self.node, SystemTime::now())?;
-            self.join_ledger(&channel, join)
+            let join = CheckedJoin::check(block, &self.node, SystemTime::now())?;
+            self.join_ledger(&channel, &join)
         });
         opened.unwrap_or_else(|error| Channel::quarantined(channel, &format!("join file: {error}")))
     }
@@ -260,7 +261,7 @@ impl Manager {
 
     /// Joins the channel of `join`. Ready when that survives a crash and chain or follower has started.
     pub async fn join(self: &Arc<Self>, join: Block) -> Result<Joined, JoinError> {
-        let join = JoinBlock::check(join, &self.node, SystemTime::now())?;
+        let join = CheckedJoin::check(join, &self.node, SystemTime::now())?;
         let channel = join.channel.clone();
         if self.is_being_removed(&channel) {
             return Err(JoinError::PendingRemoval);
@@ -277,14 +278,14 @@ impl Manager {
         let runtime = tokio::runtime::Handle::current();
         let joined = tokio::task::spawn_blocking(move || {
             let _entered = runtime.enter();
-            manager.join_blocking(join)
+            manager.join_blocking(&join)
         });
         joined
             .await
             .map_err(|error| JoinError::Internal(error.to_string()))?
     }
 
-    fn join_blocking(&self, join: JoinBlock) -> Result<Joined, JoinError> {
+    fn join_blocking(&self, join: &CheckedJoin) -> Result<Joined, JoinError> {
         let (name, place) = (join.channel.clone(), join.place);
         let follows_first = !join.orders_at_once();
         // A ledger that somebody put there while the node runs is not ours to remove.
@@ -310,7 +311,7 @@ impl Manager {
     }
 
     /// The joined channel. With a genesis block, that is in its ledger, durable.
-    fn join_ledger(&self, channel: &ChannelId, join: JoinBlock) -> Result<Arc<Channel>, JoinError> {
+    fn join_ledger(&self, channel: &ChannelId, join: &CheckedJoin) -> Result<Arc<Channel>, JoinError> {
         let internal = |error: &dyn std::fmt::Display| JoinError::Internal(error.to_string());
         if join.channel != *channel {
             let reason = format!("it is for channel {}", join.channel);
@@ -325,8 +326,7 @@ impl Manager {
             put_genesis(&mut store, &join.block)?;
         }
         let joined = channel::Joined {
-            block: join.block,
-            bundle: join.bundle,
+            block: JoinBlock::read(&join.block).map_err(|error| internal(&error))?,
             files: self.joins.clone(),
         };
         Ok(Channel::open(channel.clone(), store, Some(joined), &self.node))

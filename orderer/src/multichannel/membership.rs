@@ -6,6 +6,7 @@ use configtx::Bundle;
 use configtx::consensus_metadata::{Consenters, consenters_of};
 use ledger::BlockReader;
 use prost::Message as _;
+use protos::wire::common::Metadata;
 use protos::wire::etcdraft::BlockMetadata;
 use protos::{BlockNumber, ConsenterId, block};
 
@@ -45,15 +46,22 @@ pub fn place_in(bundle: &Bundle, others: &dyn Others) -> Result<Place, String> {
     }
 }
 
-/// The raft id that block `number` gives the consenter at `place` of the config in force after it.
+/// Blocks looked through for raft ids. The reference may write one without any where it made a node catch up from a
+/// snapshot (`docs/spec/wire.md` §12).
+const LOOK_BACK_MAX: usize = 16;
+
+/// The raft id that the blocks up to `number` give the consenter at `place` of the config in force after it.
 pub fn raft_id(reader: &BlockReader, number: BlockNumber, place: usize) -> Option<ConsenterId> {
-    if number == BlockNumber::GENESIS {
-        return u64::try_from(place).ok().map(|place| ConsenterId(place + 1));
+    let numbers = (1..=number.0).rev().map(BlockNumber).take(LOOK_BACK_MAX);
+    for number in numbers {
+        let block = reader.get(number).ok()??.decode().ok()?;
+        let metadata = block::orderer_metadata(&block).ok()??.consenter_metadata;
+        if !metadata.is_empty() {
+            let metadata = BlockMetadata::decode(Metadata::decode(metadata).ok()?.value).ok()?;
+            return metadata.consenter_ids.get(place).copied().map(ConsenterId);
+        }
     }
-    let block = reader.get(number).ok()??.decode().ok()?;
-    let metadata = block::orderer_metadata(&block).ok()??.consenter_metadata;
-    let metadata = BlockMetadata::decode(metadata).ok()?;
-    metadata.consenter_ids.get(place).copied().map(ConsenterId)
+    u64::try_from(place).ok().map(|place| ConsenterId(place + 1))
 }
 
 /// Ends a follower when this node becomes a consenter.

@@ -29,6 +29,8 @@ pub mod block_writer;
 pub mod chain_support;
 pub mod channel;
 pub mod disk_space;
+#[cfg(test)]
+mod fakes;
 pub mod health;
 mod intake;
 pub mod join;

@@ -7,11 +7,10 @@ use consensus::transport::Alone;
 use consensus::{BlockSource, Transport};
 use futures::future::BoxFuture;
 use protos::ChannelId;
-use protos::wire::common::Block;
 use protos::wire::etcdraft::Consenter;
 
 use crate::catchup::Appender;
-use crate::onboarding::{FollowerEnd, FollowerStatus, Host};
+use crate::onboarding::{FollowerEnd, FollowerState, FollowerStatus, Host, JoinBlock};
 
 /// Makes what a channel needs to work with other orderers.
 pub trait Others: Send + Sync {
@@ -42,7 +41,7 @@ pub struct ToFollow {
     /// Who is asked about each config.
     pub host: Arc<dyn Host>,
     /// The block the channel was joined with, as long as the ledger does not have it.
-    pub join: Option<Block>,
+    pub join: Option<JoinBlock>,
 }
 
 /// What takes the place of a chain while this node is no consenter of the channel.
@@ -102,7 +101,7 @@ struct Stuck(NoIdentity);
 impl Follower for Stuck {
     fn status(&self) -> FollowerStatus {
         FollowerStatus {
-            state: crate::onboarding::FollowerState::Onboarding,
+            state: FollowerState::Onboarding,
             height: protos::Height::EMPTY,
             trouble: Some(self.0.to_string()),
         }

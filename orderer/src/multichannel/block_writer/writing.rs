@@ -193,6 +193,8 @@ impl Writing {
             }
             persisted => persisted.map_err(|error| given_up.map_or_else(|| error.to_string(), str::to_owned)),
         };
+        // Who reads an answer may look at once whether there is room.
+        drop(waiting);
         if let Err(reason) = &persisted {
             self.fail(reason);
         }

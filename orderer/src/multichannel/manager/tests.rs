@@ -1,3 +1,6 @@
+mod crashes;
+mod parts;
+
 use std::time::SystemTime;
 
 use consensus::{EnqueueError, Submission, Ticket, TicketError};
@@ -43,9 +46,11 @@ async fn submit(manager: &Manager, message: Bytes) -> Result<Ticket, Refusal> {
 /// Stops everything, so that the folder can be opened again.
 async fn close(manager: Arc<Manager>) {
     manager.halt().await;
+    let writers = Arc::clone(&manager.node().writers);
     let weak = Arc::downgrade(&manager);
     drop(manager);
-    testing::until(|| weak.strong_count() == 0).await;
+    // With the tasks of the channels go their ledgers.
+    testing::until(|| weak.strong_count() == 0 && Arc::strong_count(&writers) == 1).await;
 }
 
 async fn reopen(folder: &Path) -> Arc<Manager> {
