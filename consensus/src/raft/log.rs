@@ -35,6 +35,33 @@ pub struct LogState {
     pub entries: Vec<LogEntry>,
 }
 
+impl LogState {
+    /// What a write makes of it.
+    pub fn apply(&mut self, write: &LogWrite) {
+        if write.resets {
+            self.entries.clear();
+            self.checkpoint = None;
+        }
+        if let Some(identity) = &write.identity {
+            self.identity = Some(identity.clone());
+        }
+        self.hard_state = write.hard_state.unwrap_or(self.hard_state);
+        if let Some(members) = &write.members {
+            self.members = members.clone();
+        }
+        if let Some(checkpoint) = &write.checkpoint {
+            self.checkpoint = Some(checkpoint.clone());
+        }
+        if let Some(first) = write.entries.first() {
+            self.entries.retain(|entry| entry.index < first.index);
+            self.entries.extend(write.entries.iter().cloned());
+        }
+        if let Some(below) = write.compact_below {
+            self.entries.retain(|entry| entry.index >= below);
+        }
+    }
+}
+
 /// As whom a node takes part in a channel. Written before the first message that could bind it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
@@ -42,6 +69,12 @@ pub struct Identity {
     pub id: ConsenterId,
     /// Why it must not take part under this id any more, if so.
     pub lost: Option<String>,
+    /// The entry its log must hold before it votes or campaigns: what a leader said was committed when this node began
+    /// without a log. 0: no such bound; `u64::MAX`: no leader said it yet.
+    pub votes_from: u64,
+    /// Blocks up to this raft index may be in the ledger and not in the log, since they were pulled from other
+    /// orderers; `u64::MAX` while they are being pulled.
+    pub pulled: u64,
 }
 
 /// Raft's hard state.
@@ -110,10 +143,10 @@ pub struct LogWrite {
     pub hard_state: Option<HardState>,
     /// Replaces what is there.
     pub members: Option<MembersAt>,
-    /// Replaces what is there. With `resets`, all entries go as well, before `entries` are written: the checkpoint
-    /// came from a leader.
+    /// Replaces what is there.
     pub checkpoint: Option<Checkpoint>,
-    /// See `checkpoint`.
+    /// All entries and the checkpoint there go, before `checkpoint` and `entries` are written: the new one came from a
+    /// leader, or the log is that of a former raft id.
     pub resets: bool,
     /// Written over whatever is at their places; what is behind the last of them goes.
     pub entries: Vec<LogEntry>,

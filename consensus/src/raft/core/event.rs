@@ -73,6 +73,12 @@ pub enum Event {
     /// This node and a majority of the consenters were asked, and the channel is new everywhere: the answer to
     /// [`Action::AskWhetherNew`](super::Action::AskWhetherNew). Not reported otherwise.
     ChannelIsNew,
+    /// No leader is heard of, and other orderers have blocks up to `through` that the ledger lacks. Answered with
+    /// [`Action::CatchUp`](super::Action::CatchUp) as soon as no write is open.
+    Behind {
+        /// The newest block that is known of.
+        through: BlockNumber,
+    },
     /// A block could not be written. The last event a core needs.
     WriteFailed(WriteError),
     /// Hand over leadership if it is held, order what can be ordered, then finish. Nothing is submitted after it.

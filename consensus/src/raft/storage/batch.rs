@@ -11,7 +11,9 @@ use raft_engine::{Command, LogBatch};
 use super::records::{
     Bounds, bounds_bytes, checkpoint_bytes, hard_state_bytes, identity_bytes, members_bytes, number_bytes,
 };
-use super::{BOUNDS, CHANNEL, CHECKPOINT_INDEX, Format, HARD_STATE, IDENTITY, MEMBERS, NEXT, TABLE};
+use super::{
+    BOUNDS, CHANNEL, CHECKPOINT, CHECKPOINT_INDEX, Format, HARD_STATE, IDENTITY, MEMBERS, NEXT, TABLE,
+};
 use crate::raft::log::{Checkpoint, EntryKind, LogEntry, LogWrite};
 
 /// What the engine has of a channel.
@@ -70,11 +72,12 @@ impl<'a> Batch<'a> {
     pub(super) fn add(&mut self, channel: &ChannelId, write: &LogWrite) -> Result<(), String> {
         let mut found = self.channel(channel)?;
         let bounds = found.bounds;
+        if write.resets {
+            self.put(found.log(), CHECKPOINT, number_bytes(0))?;
+            self.compact(&mut found, bounds.next);
+        }
         if let Some(checkpoint) = &write.checkpoint {
             self.checkpoint(found, checkpoint)?;
-        }
-        if write.resets && !found.bounds.is_empty() {
-            self.compact(&mut found, bounds.next);
         }
         self.entries(&mut found, &write.entries)?;
         if let Some(below) = write.compact_below {
@@ -112,7 +115,8 @@ impl<'a> Batch<'a> {
             ..Entry::default()
         };
         let added = self.items.add_entries::<Format>(channel.checkpoint(), &[entry]);
-        added.map_err(|error| error.to_string())
+        added.map_err(|error| error.to_string())?;
+        self.put(channel.log(), CHECKPOINT, number_bytes(checkpoint.index))
     }
 
     fn compact(&mut self, channel: &mut Channel, below: u64) {

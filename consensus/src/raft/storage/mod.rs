@@ -27,7 +27,7 @@
 //! quarantined with the reason, the others go on. In the structure of a file that is not the newest: [`EngineLog::open`]
 //! fails, and with [`BrokenLog`] in its place every raft channel of the node is quarantined with the reason, while
 //! solo channels, deliver and REST go on. In the structure of the newest file the engine cannot tell damage from a torn
-//! end, and cuts there; a member that lost what its ledger holds notices that (`docs/adr/017-lost-log.md`).
+//! end, and cuts there; a member that lost what its ledger holds notices that (`docs/adr/017-a-member-that-lost-its-log-only-follows.md`).
 //!
 //! # Sizes
 //! A file has 32 MiB. Every 10 s, if the files have more than 256 MiB together, old ones are let go: what is needed of
@@ -74,6 +74,8 @@ const BOUNDS: &[u8] = b"bounds";
 const IDENTITY: &[u8] = b"identity";
 const HARD_STATE: &[u8] = b"hard-state";
 const MEMBERS: &[u8] = b"members";
+/// Index of the newest checkpoint; 0: none counts.
+const CHECKPOINT: &[u8] = b"checkpoint";
 /// The only entry in the group of a checkpoint.
 const CHECKPOINT_INDEX: u64 = 1;
 

@@ -12,7 +12,8 @@ use super::records::{
     Bounds, NoRecord, read_bounds, read_checkpoint, read_hard_state, read_identity, read_members, read_number,
 };
 use super::{
-    BOUNDS, CHANNEL, CHECKPOINT_INDEX, Format, HARD_STATE, IDENTITY, MEMBERS, NEXT, State, TABLE, at, guarded,
+    BOUNDS, CHANNEL, CHECKPOINT, CHECKPOINT_INDEX, Format, HARD_STATE, IDENTITY, MEMBERS, NEXT, State, TABLE,
+    at, guarded,
 };
 use crate::raft::log::{Checkpoint, EntryKind, LogEntry, LogError, LogState};
 
@@ -69,10 +70,19 @@ pub(super) fn read_channel(engine: &Engine, channel: Channel) -> Result<LogState
 }
 
 fn read_newest_checkpoint(engine: &Engine, channel: Channel) -> Result<Option<Checkpoint>, String> {
+    let counts = engine.get(channel.log(), CHECKPOINT);
+    let counts = counts.map_or(Ok(0), |bytes| read_number(&bytes));
+    let counts = counts.map_err(|error| error.to_string())?;
+    if counts == 0 {
+        return Ok(None);
+    }
     let entry = engine.get_entry::<Format>(channel.checkpoint(), CHECKPOINT_INDEX);
-    let entry = entry.map_err(|error| format!("checkpoint: {error}"))?;
+    let entry = entry.map_err(|error| format!("checkpoint at {counts}: {error}"))?;
     let checkpoint = entry.map(|entry| read_checkpoint(&entry.data)).transpose();
-    checkpoint.map_err(|error| format!("checkpoint: {error}"))
+    match checkpoint.map_err(|error| format!("checkpoint at {counts}: {error}"))? {
+        Some(checkpoint) if checkpoint.index == counts => Ok(Some(checkpoint)),
+        _ => Err(format!("checkpoint at {counts}: it is not there")),
+    }
 }
 
 fn read_entries(engine: &Engine, channel: Channel) -> Result<Vec<LogEntry>, String> {

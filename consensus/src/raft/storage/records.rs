@@ -6,7 +6,7 @@
 //! |---|---|
 //! | number of a channel | `u64` |
 //! | bounds | first `u64`, next `u64` |
-//! | identity | id `u64`, then nothing, or the reason of the loss as UTF-8 |
+//! | identity | id, votes from, pulled: `u64` each; then the byte 0, or 1 and the reason of the loss as UTF-8 |
 //! | hard state | term, vote, commit: `u64` each |
 //! | members | index `u64`, then each id `u64` |
 //! | checkpoint | index, term, block number, count of voters: `u64` each; each voter `u64`; the block to the end |
@@ -119,7 +119,7 @@ pub(super) fn read_bounds(bytes: &[u8]) -> Result<Bounds, NoRecord> {
 }
 
 pub(super) fn identity_bytes(identity: &Identity) -> Vec<u8> {
-    let mut bytes = record([identity.id.0]);
+    let mut bytes = record([identity.id.0, identity.votes_from, identity.pulled]);
     match &identity.lost {
         None => bytes.push(NOT_LOST),
         Some(reason) => {
@@ -133,12 +133,18 @@ pub(super) fn identity_bytes(identity: &Identity) -> Vec<u8> {
 pub(super) fn read_identity(bytes: &[u8]) -> Result<Identity, NoRecord> {
     let mut reader = Reader::new(bytes)?;
     let id = ConsenterId(reader.number()?);
+    let (votes_from, pulled) = (reader.number()?, reader.number()?);
     let lost = match reader.rest {
         [NOT_LOST] => None,
         [LOST, reason @ ..] => Some(String::from_utf8_lossy(reason).into_owned()),
         _ => return Err(reader.error()),
     };
-    Ok(Identity { id, lost })
+    Ok(Identity {
+        id,
+        lost,
+        votes_from,
+        pulled,
+    })
 }
 
 pub(super) fn hard_state_bytes(state: HardState) -> Vec<u8> {
@@ -245,9 +251,12 @@ mod tests {
             let identity = Identity {
                 id: ConsenterId(3),
                 lost: lost.map(str::to_owned),
+                votes_from: 5,
+                pulled: u64::MAX,
             };
             let bytes = identity_bytes(&identity);
-            assert_eq!(&bytes[9..], tail);
+            assert_eq!((bytes[9], bytes[17]), (5, 255));
+            assert_eq!(&bytes[25..], tail);
             assert_eq!(read_identity(&bytes), Ok(identity));
         }
     }

@@ -121,6 +121,8 @@ fn everything_is_there_after_a_restart() {
         identity: Some(Identity {
             id: ConsenterId(3),
             lost: None,
+            votes_from: 0,
+            pulled: 0,
         }),
         hard_state: Some(HardState {
             term: 4,
@@ -182,6 +184,18 @@ fn entries_are_written_over_compacted_and_reset() {
         ..reset(90)
     };
     world.write("ch1", entries(51..=53, 3));
+    let nothing_left = LogWrite {
+        resets: true,
+        ..LogWrite::default()
+    };
+    world.write("ch1", nothing_left);
+    for _ in 0..2 {
+        assert_eq!(
+            (world.indexes("ch1"), world.load("ch1").checkpoint),
+            (vec![], None)
+        );
+        world.open().unwrap();
+    }
     world.write("ch1", with_entries);
     for _ in 0..2 {
         assert_eq!(world.indexes("ch1"), [91, 92]);

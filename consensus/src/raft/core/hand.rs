@@ -1,0 +1,202 @@
+//! Handing this node's envelopes to whoever leads: once in each term, in order, again where they may be lost.
+//!
+//! What was handed to an earlier leader is handed again only when the first entry of the new leader's term was handed
+//! out here: all that the earlier one ordered comes before it, or never. Within a term each has a number, by which
+//! the leader takes it once and in order (ADR 016).
+
+use std::collections::VecDeque;
+
+use protos::{ConfigSeq, ConsenterId, Envelope};
+
+use super::lead::Queued;
+use super::pending::Place;
+use super::{Action, RaftCore, Turn};
+use crate::ticket::TicketError;
+use crate::transport::{ClusterMessage, ForwardMark, MessageKind};
+
+/// Most bytes kept to be handed again. More are seen in blocks than wait before them, so the leader has the oldest.
+const SENT_BYTES_MAX: usize = 32 << 20;
+
+/// What was handed in one term.
+#[derive(Debug, Default)]
+pub(super) struct Handing {
+    term: u64,
+    /// The next envelope to hand.
+    next: Place,
+    /// Numbers given so far.
+    numbers: u64,
+    /// From the first one not seen yet.
+    sent: VecDeque<Sent>,
+    sent_bytes: usize,
+    /// Ticks since one was seen or all were handed again; after how many they are handed again.
+    waited: u64,
+    patience: u64,
+}
+
+#[derive(Debug)]
+struct Sent {
+    number: u64,
+    place: Place,
+    envelope: Envelope,
+    config_seq: ConfigSeq,
+}
+
+impl Handing {
+    fn begin(&mut self, term: u64, first: Place, patience: u64) {
+        *self = Self {
+            term,
+            next: first,
+            patience,
+            ..Self::default()
+        };
+    }
+
+    fn push(&mut self, sent: Sent) {
+        self.sent_bytes += sent.envelope.entry().len();
+        self.sent.push_back(sent);
+    }
+
+    fn pop(&mut self) {
+        let popped = self.sent.pop_front();
+        self.sent_bytes -= popped.map_or(0, |sent| sent.envelope.entry().len());
+    }
+}
+
+impl RaftCore {
+    /// Whom envelopes may be handed to now.
+    fn receiver(&self) -> Option<ConsenterId> {
+        let leader = self.node.leader()?;
+        let has_first_entry = self.apply.term() == self.node.term() && !self.apply.is_pulling();
+        (has_first_entry || self.planted.early_resubmission).then_some(leader)
+    }
+
+    /// Hands what was not handed in this term.
+    pub(super) fn hand_over(&mut self, turn: &mut Turn<'_>) {
+        self.forget_seen();
+        let Some(leader) = self.receiver() else {
+            return;
+        };
+        if self.handing.term != self.node.term() {
+            let (term, first, patience) = (self.node.term(), self.pending.first(), self.patience());
+            self.handing.begin(term, first, patience);
+        }
+        while self.handing.next < self.pending.end() {
+            let place = self.handing.next;
+            self.handing.next += 1;
+            if let Some(waiting) = self.pending.get_mut(place) {
+                waiting.was_handed = true;
+                let (envelope, config_seq) = (waiting.envelope.clone(), waiting.config_seq);
+                let kind = waiting.kind;
+                if leader == self.node.id() {
+                    self.queue(Queued {
+                        envelope,
+                        kind,
+                        config_seq,
+                        own: Some(place),
+                    });
+                } else {
+                    self.forward(leader, place, envelope, config_seq, turn);
+                }
+            }
+        }
+    }
+
+    fn forward(
+        &mut self,
+        leader: ConsenterId,
+        place: Place,
+        envelope: Envelope,
+        config_seq: ConfigSeq,
+        turn: &mut Turn<'_>,
+    ) {
+        self.handing.numbers += 1;
+        let sent = Sent {
+            number: self.handing.numbers,
+            place,
+            envelope,
+            config_seq,
+        };
+        turn.push(self.submit(leader, &sent));
+        self.handing.push(sent);
+    }
+
+    fn submit(&self, leader: ConsenterId, sent: &Sent) -> Action {
+        let mark = ForwardMark {
+            term: self.handing.term,
+            incarnation: self.incarnation,
+            number: sent.number,
+        };
+        let message = ClusterMessage::Submit {
+            envelope: sent.envelope.clone(),
+            config_seq: sent.config_seq,
+            mark: Some(mark),
+        };
+        Action::Send {
+            to: leader,
+            kind: MessageKind::Submit,
+            message,
+        }
+    }
+
+    /// Hands everything again that the leader may not have.
+    pub(super) fn hand_again(&mut self, to: ConsenterId, turn: &mut Turn<'_>) {
+        self.forget_seen();
+        if self.receiver() != Some(to) || self.handing.term != self.node.term() {
+            return;
+        }
+        self.handing.waited = 0;
+        for sent in &self.handing.sent {
+            turn.push(self.submit(to, sent));
+        }
+    }
+
+    /// A tick: who waits too long hands again, each time after twice as long.
+    pub(super) fn hand_again_if_late(&mut self, turn: &mut Turn<'_>) {
+        let Some(leader) = self.receiver().filter(|_| !self.handing.sent.is_empty()) else {
+            return;
+        };
+        self.handing.waited += 1;
+        if self.handing.waited >= self.handing.patience {
+            self.handing.patience = (self.handing.patience * 2).min(64 * self.election_ticks());
+            self.hand_again(leader, turn);
+        }
+    }
+
+    /// The leader takes them in order, so what stands before the first unseen one needs no keeping.
+    fn forget_seen(&mut self) {
+        let mut is_any = false;
+        while let Some(sent) = self.handing.sent.front()
+            && (self.pending.get(sent.place).is_none() || self.handing.sent_bytes > SENT_BYTES_MAX)
+        {
+            self.handing.pop();
+            is_any = true;
+        }
+        if is_any {
+            self.handing.waited = 0;
+            self.handing.patience = self.patience();
+        }
+    }
+
+    fn patience(&self) -> u64 {
+        2 * self.election_ticks()
+    }
+
+    /// Blocks were taken over without being seen here: whatever was handed may be in one of them.
+    pub(super) fn forget_handed(&mut self, turn: &mut Turn<'_>) {
+        let handed: Vec<_> = (self.pending.first()..self.pending.end())
+            .filter(|place| self.pending.get(*place).is_some_and(|waiting| waiting.was_handed))
+            .collect();
+        let removed = handed.into_iter().filter_map(|place| self.pending.remove(place));
+        let tickets = removed.map(|waiting| waiting.ticket).collect();
+        turn.unknown(tickets, "this node fell behind and took blocks over from others");
+    }
+
+    /// The end: nothing that waits gets a block from here.
+    pub(super) fn fail_pending(&mut self, reason: &str, turn: &mut Turn<'_>) {
+        let all = self.pending.take_all();
+        let (handed, others): (Vec<_>, Vec<_>) = all.into_iter().partition(|waiting| waiting.was_handed);
+        turn.unknown(handed.iter().map(|waiting| waiting.ticket).collect(), reason);
+        let others = others.iter().map(|waiting| waiting.ticket).collect();
+        turn.resolve(others, Err(TicketError::Halted));
+    }
+}

@@ -1,0 +1,183 @@
+//! `Pending`: the envelopes this node took in and has not seen in a block, in the order they came.
+//!
+//! They are found again by their bytes: a seeded hash first, then the bytes themselves, the oldest of equal ones. A
+//! config envelope is known by the update in it, since each leader wraps it anew.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::hash::{BuildHasher, Hasher};
+
+use bytes::Bytes;
+use foldhash::fast::FixedState;
+use protos::{ConfigSeq, Envelope};
+
+use super::config_facts::ConfigFacts;
+use crate::chain::SubmissionKind;
+use crate::ticket::TicketId;
+
+/// A place in the order of arrival. Never used again.
+pub(super) type Place = u64;
+
+/// One envelope.
+#[derive(Clone, Debug)]
+pub(super) struct Waiting {
+    pub(super) ticket: TicketId,
+    pub(super) envelope: Envelope,
+    pub(super) kind: SubmissionKind,
+    /// The config sequence of its last check.
+    pub(super) config_seq: ConfigSeq,
+    /// The tick at which it came.
+    pub(super) since: u64,
+    /// Some leader may have it, this node perhaps.
+    pub(super) was_handed: bool,
+    key: Key,
+}
+
+/// What it is known by in a block.
+#[derive(Clone, Debug)]
+struct Key {
+    hash: u64,
+    /// The update in it, for a config envelope; its own entry otherwise.
+    update: Option<Bytes>,
+}
+
+/// All of them.
+#[derive(Debug)]
+pub(super) struct Pending {
+    slots: VecDeque<Option<Waiting>>,
+    first: Place,
+    by_hash: BTreeSet<(u64, Place)>,
+    bytes: usize,
+    hasher: FixedState,
+}
+
+impl Pending {
+    pub(super) fn new(seed: u64) -> Self {
+        Self {
+            slots: VecDeque::new(),
+            first: 0,
+            by_hash: BTreeSet::new(),
+            bytes: 0,
+            hasher: FixedState::with_seed(seed),
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.slots.is_empty()
+    }
+
+    /// Bytes of the envelopes.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// The place of the oldest.
+    pub(super) fn first(&self) -> Place {
+        self.first
+    }
+
+    /// The place that the next one gets.
+    pub(super) fn end(&self) -> Place {
+        self.first + self.slots.len() as u64
+    }
+
+    pub(super) fn add(
+        &mut self,
+        ticket: TicketId,
+        envelope: Envelope,
+        kind: SubmissionKind,
+        (config_seq, since): (ConfigSeq, u64),
+    ) {
+        let update = match kind {
+            SubmissionKind::Normal => None,
+            SubmissionKind::Config => {
+                let facts = ConfigFacts::read(envelope.entry());
+                Some(facts.map_or_else(|| envelope.entry().clone(), |facts| facts.update))
+            }
+        };
+        let hash = self.hash(update.as_ref().unwrap_or(envelope.entry()));
+        self.by_hash.insert((hash, self.end()));
+        self.bytes += envelope.entry().len();
+        self.slots.push_back(Some(Waiting {
+            ticket,
+            envelope,
+            kind,
+            config_seq,
+            since,
+            was_handed: false,
+            key: Key { hash, update },
+        }));
+    }
+
+    pub(super) fn get(&self, place: Place) -> Option<&Waiting> {
+        self.slots.get(self.at(place)?)?.as_ref()
+    }
+
+    pub(super) fn get_mut(&mut self, place: Place) -> Option<&mut Waiting> {
+        let at = self.at(place)?;
+        self.slots.get_mut(at)?.as_mut()
+    }
+
+    fn at(&self, place: Place) -> Option<usize> {
+        usize::try_from(place.checked_sub(self.first)?).ok()
+    }
+
+    pub(super) fn remove(&mut self, place: Place) -> Option<Waiting> {
+        let at = self.at(place)?;
+        let waiting = self.slots.get_mut(at)?.take()?;
+        self.by_hash.remove(&(waiting.key.hash, place));
+        self.bytes -= waiting.envelope.entry().len();
+        while self.slots.front().is_some_and(Option::is_none) {
+            self.slots.pop_front();
+            self.first += 1;
+        }
+        Some(waiting)
+    }
+
+    /// Takes out the oldest normal envelope with the bytes of this block entry.
+    pub(super) fn take_normal(&mut self, entry: &Bytes) -> Option<Waiting> {
+        self.take(entry, |waiting| {
+            waiting.key.update.is_none() && waiting.envelope.entry() == entry
+        })
+    }
+
+    /// Takes out the oldest config envelope made from this update.
+    pub(super) fn take_config(&mut self, update: &Bytes) -> Option<Waiting> {
+        self.take(update, |waiting| waiting.key.update.as_ref() == Some(update))
+    }
+
+    fn take(&mut self, key: &Bytes, is_it: impl Fn(&Waiting) -> bool) -> Option<Waiting> {
+        if self.slots.is_empty() {
+            return None;
+        }
+        let hash = self.hash(key);
+        let mut places = self.by_hash.range((hash, 0)..=(hash, Place::MAX));
+        let found = places.find(|(_, place)| self.get(*place).is_some_and(&is_it));
+        let (_, place) = *found?;
+        self.remove(place)
+    }
+
+    fn hash(&self, bytes: &[u8]) -> u64 {
+        let mut hasher = self.hasher.build_hasher();
+        hasher.write(bytes);
+        hasher.finish()
+    }
+
+    /// Takes out all of them.
+    pub(super) fn take_all(&mut self) -> Vec<Waiting> {
+        self.first = self.end();
+        self.by_hash.clear();
+        self.bytes = 0;
+        self.slots.drain(..).flatten().collect()
+    }
+
+    /// Replaces an envelope by what its check made of it.
+    pub(super) fn renew(&mut self, place: Place, envelope: Envelope, config_seq: ConfigSeq) {
+        let Some(waiting) = self.get_mut(place) else {
+            return;
+        };
+        let before = std::mem::replace(&mut waiting.envelope, envelope);
+        waiting.config_seq = config_seq;
+        let after = waiting.envelope.entry().len();
+        self.bytes = self.bytes - before.entry().len() + after;
+    }
+}

@@ -1,0 +1,11 @@
+//! A few cores that pass their actions to each other by hand, in order: each test is one story.
+
+mod world;
+
+mod elections;
+mod membership;
+mod ordering;
+
+use crate::raft::log::LogState;
+use protos::{BlockNumber, ConfigSeq, ConsenterId};
+use world::*;

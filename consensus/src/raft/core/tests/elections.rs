@@ -1,0 +1,116 @@
+use super::*;
+
+#[test]
+fn a_lone_member_leads_at_once() {
+    let mut world = World::of(&[1]);
+    world.start_all();
+    assert_eq!(world.leader(), Some(1));
+    let notices = &world.nodes[&1].notices;
+    let changed = Notice::LeaderChanged {
+        from: None,
+        to: Some(ConsenterId(1)),
+    };
+    assert!(notices.contains(&changed), "{notices:?}");
+    assert!(notices.contains(&Notice::Leading { tip: BlockNumber(0) }));
+}
+
+#[test]
+fn a_lone_member_leads_at_once_after_a_restart() {
+    let mut world = World::running(&[1]);
+    world.submit(1, "a");
+    world.run();
+    world.crash(1);
+    world.start(1).unwrap();
+    world.run();
+    assert_eq!(world.leader(), Some(1));
+    world.submit(1, "b");
+    world.run();
+    assert_eq!(world.names(1), [["a"], ["b"]]);
+}
+
+#[test]
+fn the_first_leader_of_a_channel_follows_from_its_name() {
+    assert_eq!(open::first_leader("testchannel", 3) + 1, 2);
+    assert_eq!(open::first_leader("testchannel", 4) + 1, 1);
+    let mut world = World::of(&[1, 2, 3]);
+    world.channel = "testchannel";
+    world.start_all();
+    world.tick(4);
+    assert_eq!(world.leader(), Some(2));
+}
+
+#[test]
+fn two_of_three_elect_a_leader_and_the_third_joins_later() {
+    let mut world = World::of(&[1, 2, 3]);
+    world.channel = "testchannel";
+    world.start(1).unwrap();
+    world.start(2).unwrap();
+    world.run();
+    world.elect();
+    world.submit(1, "a");
+    world.tick(1);
+    world.start(3).unwrap();
+    world.tick(3);
+    assert_eq!(world.names(3), [["a"]]);
+    world.tick(1);
+    assert_eq!(world.core(3).season, Season::Seasoned);
+    world.assert_no_fork();
+}
+
+#[test]
+fn nobody_takes_part_before_the_channel_is_known_to_be_new() {
+    let mut world = World::of(&[1, 2, 3]);
+    world.start(1).unwrap();
+    world.tick(5 * ELECTION);
+    assert_eq!(world.core(1).status().term, 0);
+    assert!(world.core(1).status().trouble.unwrap().contains("new"));
+    assert_eq!(world.nodes[&1].log, LogState::default());
+}
+
+#[test]
+fn another_leads_when_the_leader_is_gone() {
+    let mut world = World::running(&[1, 2, 3]);
+    let first = world.leader().unwrap();
+    world.crash(first);
+    let second = world.elect();
+    assert_ne!(first, second);
+    world.start(first).unwrap();
+    world.tick(3);
+    assert_eq!(world.leader(), Some(second));
+}
+
+#[test]
+fn a_leader_without_majority_steps_down_and_says_so() {
+    let mut world = World::running(&[1, 2, 3]);
+    let leader = world.leader().unwrap();
+    for other in [1, 2, 3] {
+        world.cut.extend([(leader, other), (other, leader)]);
+    }
+    world.tick(2 * ELECTION + 1);
+    assert!(world.nodes[&leader].notices.contains(&Notice::QuorumLost));
+    let Intake::NoLeader { reason, known_lost } = world.core(leader).intake() else {
+        panic!("somebody leads");
+    };
+    assert!(known_lost);
+    assert_eq!(reason, "1 of 3 consenters answer, 2 are needed");
+    world.cut.clear();
+    world.elect();
+    assert_eq!(world.core(leader).intake(), Intake::Open);
+}
+
+#[test]
+fn followers_learn_who_is_active() {
+    let mut world = World::running(&[1, 2, 3]);
+    world.tick(ELECTION);
+    let leader = world.leader().unwrap();
+    for id in [1, 2, 3] {
+        let mut active = world.core(id).members().active;
+        assert_eq!(active[0].0, leader);
+        active.sort_unstable();
+        assert_eq!(active, [ConsenterId(1), ConsenterId(2), ConsenterId(3)]);
+    }
+    let gone = world.follower();
+    world.crash(gone);
+    world.tick(2 * ELECTION);
+    assert_eq!(world.core(leader).members().active.len(), 2);
+}
