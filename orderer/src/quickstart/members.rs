@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use client::participation::{AdminClient, ChannelInfo};
+use client::participation::{AdminClient, ChannelInfo, Consensus};
 use protos::ChannelId;
-use serde::Deserialize;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
@@ -13,8 +12,6 @@ use tokio::time::{sleep, timeout};
 const ASK_INTERVAL: Duration = Duration::from_millis(50);
 /// A node that takes longer than this to answer shows as down.
 const ANSWER_TIME_MAX: Duration = Duration::from_secs(2);
-/// Member of a channel's JSON that tells how consensus stands.
-const CONSENSUS: &str = "consensus";
 
 /// One node.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -111,26 +108,13 @@ impl Members {
     }
 }
 
-/// What the node says of its consensus.
-#[derive(Deserialize)]
-struct Consensus {
-    #[serde(default)]
-    id: u64,
-    #[serde(default)]
-    leader: Option<u64>,
-    #[serde(default)]
-    term: u64,
-}
-
+/// A leader of 0 is none.
 fn state(info: &ChannelInfo) -> State {
-    let said = info.more.get(CONSENSUS).cloned().map(serde_json::from_value);
-    let (term, role) = match said {
-        Some(Ok(Consensus { id, leader, term })) => match leader.filter(|leader| *leader != 0) {
-            Some(leader) if leader == id => (term, Role::Leader),
-            Some(_) => (term, Role::Follower),
-            None => (term, Role::Leaderless),
-        },
-        _ => (0, Role::Leaderless),
+    let (term, role) = match &info.consensus {
+        Some(Consensus { leader: 0, term, .. }) => (*term, Role::Leaderless),
+        Some(Consensus { id, leader, term, .. }) if leader == id => (*term, Role::Leader),
+        Some(Consensus { term, .. }) => (*term, Role::Follower),
+        None => (0, Role::Leaderless),
     };
     State::Up {
         height: info.height,
@@ -259,15 +243,11 @@ mod tests {
             );
             state(&serde_json::from_str(&text).unwrap())
         };
-        let consensus = |leader: &str| {
-            format!(
-                r#","consensus":{{"type":"etcdraft","id":2,{leader}"term":3,"active":[1,2],"trouble":null}}"#
-            )
-        };
-        assert_eq!(told(&consensus(r#""leader":2,"#)), up(7, 3, Role::Leader));
-        assert_eq!(told(&consensus(r#""leader":1,"#)), up(7, 3, Role::Follower));
-        for nobody in [r#""leader":0,"#, r#""leader":null,"#, ""] {
-            assert_eq!(told(&consensus(nobody)), up(7, 3, Role::Leaderless));
+        for (leader, role) in [(2, Role::Leader), (1, Role::Follower), (0, Role::Leaderless)] {
+            let consensus = format!(
+                r#","consensus":{{"type":"etcdraft","id":2,"leader":{leader},"term":3,"members":[1,2],"active":[]}}"#
+            );
+            assert_eq!(told(&consensus), up(7, 3, role));
         }
         assert_eq!(told(""), up(7, 0, Role::Leaderless));
     }
