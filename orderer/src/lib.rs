@@ -14,6 +14,7 @@
 //! | [`tls`] | the server side of TLS |
 //! | [`codec`] | gRPC messages in and out, without copies |
 //! | [`broadcast`], [`deliver`] | the two calls of clients |
+//! | [`cluster`] | orderers among themselves: messages of their chains |
 //! | [`processor`] | what an envelope must be before it is ordered |
 //! | [`verify_pool`] | threads for what costs processor time |
 //! | [`multichannel`] | Manager, channels, what a channel lends to its chain |
@@ -30,6 +31,7 @@
 pub mod admin;
 pub mod broadcast;
 pub mod catchup;
+pub mod cluster;
 pub mod codec;
 pub mod config;
 pub mod deliver;

@@ -90,7 +90,7 @@ pub async fn drain(
     manager: &Manager,
     stopping: &watch::Sender<bool>,
     stop: &CancellationToken,
-    servers: [JoinHandle<()>; 2],
+    servers: Vec<JoinHandle<()>>,
 ) {
     let whole = async {
         manager.close_intake();

@@ -16,6 +16,8 @@ pub struct MessageStream<B> {
     body: B,
     deframer: Deframer,
     budget: ReceiveBudget,
+    /// Whether a large message keeps its room after it was received.
+    keeps_room: bool,
     ended: bool,
 }
 
@@ -57,8 +59,17 @@ where
             body,
             deframer: Deframer::new(bytes_max),
             budget,
+            keeps_room: true,
             ended: false,
         }
+    }
+
+    /// Large messages give their room back once they are received, and not with their last reference: for receivers
+    /// that are bounded by themselves, and must not wait for what others hold.
+    #[must_use]
+    pub fn with_room_while_receiving(mut self) -> Self {
+        self.keeps_room = false;
+        self
     }
 
     /// The next message; none at the client's half-close.
@@ -145,7 +156,11 @@ where
         let mut pace = self.budget.pace();
         loop {
             if self.deframer.pull_large(&mut message) {
-                return Ok(hold(message, share));
+                return Ok(if self.keeps_room {
+                    hold(message, share)
+                } else {
+                    Bytes::from(message)
+                });
             }
             if self.ended {
                 return Err(FrameError::Truncated.into());

@@ -17,7 +17,7 @@
 //! | [`block_writer`] | metadata, signature, append and sync |
 //! | [`writer_pool`] | the threads for that |
 //! | [`disk_space`] | the pause while the disk is full |
-//! | `intake`, `reading`, `registrar` | the Manager as Broadcast, Deliver and the admin API see it |
+//! | `intake`, `reading`, `receivers`, `registrar` | the Manager as Broadcast, Deliver, other orderers and the admin API see it |
 //! | `remove` | taking a channel off this node |
 //! | [`refused`] | a committed config that does not follow the one in force, and its report |
 //! | `update` | a config update handed in over REST |
@@ -38,6 +38,7 @@ pub mod manager;
 pub mod membership;
 pub mod others;
 mod reading;
+mod receivers;
 pub mod refused;
 pub mod registrar;
 mod remove;

@@ -1,4 +1,4 @@
-//! HTTP/2 connections of the gRPC listener.
+//! HTTP/2 connections of the gRPC listeners.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::LOGGER;
-use super::routes::Routes;
+use super::routes::Serve;
 use crate::config::Keepalive;
 use crate::tls::{Connection, Incoming};
 
@@ -56,7 +56,7 @@ impl Http2 {
 /// Serves connections until `stop`; then calls under way may finish for a short while.
 ///
 /// The listener is closed when this returns.
-pub async fn serve(mut incoming: Incoming, http2: Http2, routes: Routes, stop: CancellationToken) {
+pub async fn serve(mut incoming: Incoming, http2: Http2, routes: impl Serve, stop: CancellationToken) {
     let connections = TaskTracker::new();
     let builder = http2.builder();
     loop {
@@ -84,14 +84,14 @@ pub async fn serve(mut incoming: Incoming, http2: Http2, routes: Routes, stop: C
 async fn serve_connection(
     connection: Connection,
     builder: Builder<TokioExecutor>,
-    routes: Routes,
+    routes: impl Serve,
     stop: CancellationToken,
 ) {
     let peer = connection.peer().clone();
     let address = peer.remote_addr;
     let service = service_fn(move |request: Request<RequestBody>| {
         let (routes, peer) = (routes.clone(), peer.clone());
-        async move { Ok::<_, Infallible>(routes.call(request, &peer).await) }
+        async move { Ok::<_, Infallible>(routes.serve(request, &peer).await) }
     });
     let mut serving = std::pin::pin!(builder.serve_connection(TokioIo::new(connection), service));
     let outcome = tokio::select! {

@@ -1,8 +1,9 @@
 //! Wiring: from a checked configuration to a node that serves, and back down.
 //!
 //! ```text
-//! Config -> identity, Manager (all channels) -> gRPC listener -> routes -> Broadcast, Deliver, health
-//!                                            -> admin listener -> channel participation
+//! Config -> identity, Cluster, Manager (all channels) -> gRPC listener -> routes -> Broadcast, Deliver, health
+//!                                                     -> cluster listener, or the same one -> Step
+//!                                                     -> admin listener -> channel participation
 //! signal -> shutdown: health NOT_SERVING, intake, chains, streams, listeners
 //! SIGHUP -> TLS files of all listeners again
 //! ```
@@ -10,11 +11,13 @@
 //! | module | holds |
 //! |---|---|
 //! | [`routes`] | which gRPC method is served by whom |
-//! | [`connections`] | HTTP/2 connections of the gRPC listener |
+//! | [`connections`] | HTTP/2 connections of the gRPC listeners |
+//! | `others` | the other orderers, as the channels get them |
 //!
 //! Not here: reading the configuration, logging, and exit codes; those are the binary's.
 
 pub mod connections;
+mod others;
 pub mod routes;
 
 use std::sync::Arc;
@@ -31,8 +34,10 @@ use tonic_health::server::HealthReporter;
 
 use crate::admin;
 use crate::broadcast::Broadcast;
+use crate::catchup::{Puller, PullerError};
+use crate::cluster::{Cluster, Step};
 use crate::codec::ReceiveBudget;
-use crate::config::{Config, Listen};
+use crate::config::{Config, Listen, ServerTls};
 use crate::deliver::Deliver;
 use crate::local_msp::{self, LocalMspError};
 use crate::multichannel::chain_support::NodeParts;
@@ -43,7 +48,8 @@ use crate::shutdown;
 use crate::tls::{self, Acceptor, Incoming, TlsError};
 use crate::verify_pool::VerifyPool;
 use connections::Http2;
-use routes::Routes;
+use others::Fellows;
+use routes::{ClusterRoutes, Routes, Serve};
 
 /// Logger of this part; the name is the one operators know from the reference.
 pub const LOGGER: &str = "orderer.common.server";
@@ -74,6 +80,12 @@ pub enum RunError {
         /// What is wrong.
         source: Box<TlsError>,
     },
+    /// The TLS files for calling other orderers.
+    #[error("TLS of calls to other orderers: {0}")]
+    ClusterTls(Box<TlsError>),
+    /// What blocks are pulled with.
+    #[error(transparent)]
+    Puller(#[from] PullerError),
     /// A listener's address.
     #[error("cannot listen on {address} ({listener}): {source}")]
     Listen {
@@ -119,9 +131,12 @@ fn wait_for_writers(writers: &Arc<()>) {
 /// A node that serves.
 pub struct Node {
     manager: Arc<Manager>,
+    cluster: Arc<Cluster>,
     /// What the health service says.
     health: HealthReporter,
     grpc: Listening,
+    /// None: other orderers come to `grpc`.
+    orderers: Option<Listening>,
     admin: Listening,
     /// Set once the chains have stopped.
     stopping: watch::Sender<bool>,
@@ -140,7 +155,9 @@ struct Listening {
 impl Node {
     /// Opens all channels and listeners. Must be called within a `tokio` runtime.
     pub async fn start(config: &Config) -> Result<Self, RunError> {
-        let manager = Arc::new(open_manager(config)?);
+        let cluster =
+            Cluster::new(&config.general).map_err(|source| RunError::ClusterTls(Box::new(source)))?;
+        let manager = Arc::new(open_manager(config, &cluster)?);
         let (stopping, stopping_seen) = watch::channel(false);
         let stop = CancellationToken::new();
         let health = HealthReporter::new();
@@ -149,16 +166,34 @@ impl Node {
             stopping: stopping_seen,
             stop: stop.clone(),
         };
-        let grpc = start_grpc(config, &manager, front).await?;
+        let ingress = Step::new(
+            Arc::clone(&cluster),
+            Arc::clone(&manager) as _,
+            config.general.recv_bytes_max,
+            front.stopping.clone(),
+        );
+        let orderers = start_cluster(config, ingress.clone(), stop.clone()).await?;
+        let shared = orderers.is_none().then_some(ingress);
+        let grpc = start_grpc(config, &manager, shared, front).await?;
+        let acceptors = [Some(&grpc), orderers.as_ref()].into_iter().flatten();
+        let acceptors = acceptors.map(|listening| listening.acceptor.clone()).collect();
+        start_authorities(&manager, &cluster, acceptors);
         let admin = start_admin(config, &manager, stop.clone()).await?;
         Ok(Self {
             manager,
+            cluster,
             health,
             grpc,
+            orderers,
             admin,
             stopping,
             stop,
         })
+    }
+
+    /// This node among the orderers.
+    pub fn cluster(&self) -> &Arc<Cluster> {
+        &self.cluster
     }
 
     /// The channels.
@@ -171,22 +206,24 @@ impl Node {
         self.grpc.address
     }
 
+    /// Where other orderers are served.
+    pub fn cluster_address(&self) -> std::net::SocketAddr {
+        self.orderers.as_ref().unwrap_or(&self.grpc).address
+    }
+
     /// Where the admin API is served.
     pub fn admin_address(&self) -> std::net::SocketAddr {
         self.admin.address
     }
 
-    /// Reads the TLS files of all listeners again. Connections from now on use them; a listener whose files are
-    /// not good goes on with what it had.
+    /// Reads the TLS files of all listeners, and those for calling other orderers, again. Connections from now on use
+    /// them; whatever has files that are not good goes on with what it had.
     pub fn reload_tls(&self) {
-        for Listening { name, acceptor, .. } in [&self.grpc, &self.admin] {
-            match acceptor.reload() {
-                Ok(()) => tracing::info!(target: LOGGER, "TLS files of the {name} listener are read again"),
-                Err(error) => {
-                    tracing::error!(target: LOGGER, "TLS files of the {name} listener are kept as they were: {error}");
-                }
-            }
+        let listeners = [Some(&self.grpc), self.orderers.as_ref(), Some(&self.admin)];
+        for Listening { name, acceptor, .. } in listeners.into_iter().flatten() {
+            tell_reloaded(&format!("the {name} listener"), acceptor.reload());
         }
+        tell_reloaded("calls to other orderers", self.cluster.reload());
     }
 
     /// Stops in the order of [`shutdown`]; ready within a bound.
@@ -195,22 +232,38 @@ impl Node {
             manager,
             health,
             grpc,
+            orderers,
             admin,
             stopping,
             stop,
+            ..
         } = self;
         // Before anything else stops: whoever spreads the load over nodes should look elsewhere from now on.
         health.set_service_status("", ServingStatus::NotServing).await;
-        shutdown::drain(&manager, &stopping, &stop, [grpc.serving, admin.serving]).await;
+        let listeners = [Some(grpc), orderers, Some(admin)].into_iter().flatten();
+        let servers = listeners.map(|listening| listening.serving).collect();
+        shutdown::drain(&manager, &stopping, &stop, servers).await;
     }
 }
 
-fn open_manager(config: &Config) -> Result<Manager, RunError> {
-    let identity = local_msp::load(&config.general)?;
+fn tell_reloaded(whose: &str, outcome: Result<(), TlsError>) {
+    match outcome {
+        Ok(()) => tracing::info!(target: LOGGER, "TLS files of {whose} are read again"),
+        Err(error) => tracing::error!(target: LOGGER, "TLS files of {whose} are kept as they were: {error}"),
+    }
+}
+
+fn open_manager(config: &Config, cluster: &Arc<Cluster>) -> Result<Manager, RunError> {
+    let identity = Arc::new(local_msp::load(&config.general)?);
+    let others = Fellows {
+        cluster: Arc::clone(cluster),
+        puller: Arc::new(Puller::load(&config.general, Arc::clone(&identity))?),
+    };
     let reports = Reports::below(&config.ledger.location);
     let node = NodeParts {
         no_expiration_checks: config.general.authentication.no_expiration_checks,
-        ..NodeParts::alone(Arc::new(identity), reports, consenters())
+        others: Arc::new(others),
+        ..NodeParts::alone(identity, reports, consenters())
     };
     Ok(Manager::open(&LedgerOptions::at(&config.ledger.location), node)?)
 }
@@ -222,20 +275,13 @@ struct FrontEnd {
     stop: CancellationToken,
 }
 
-async fn start_grpc(config: &Config, manager: &Arc<Manager>, front: FrontEnd) -> Result<Listening, RunError> {
+async fn start_grpc(
+    config: &Config,
+    manager: &Arc<Manager>,
+    step: Option<Step>,
+    front: FrontEnd,
+) -> Result<Listening, RunError> {
     let general = &config.general;
-    let listener = "general";
-    let acceptor =
-        Acceptor::for_grpc(general.tls.as_ref(), general.connection_timeout).map_err(|source| {
-            RunError::Tls {
-                listener,
-                source: Box::new(source),
-            }
-        })?;
-    if general.tls.as_ref().is_some_and(|tls| tls.client_auth_required) {
-        tokio::spawn(follow_authorities(Arc::clone(manager), acceptor.clone()));
-    }
-    let incoming = listen(listener, &general.listen, acceptor.clone()).await?;
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let budget = ReceiveBudget::default();
     let broadcast = Broadcast {
@@ -255,37 +301,78 @@ async fn start_grpc(config: &Config, manager: &Arc<Manager>, front: FrontEnd) ->
         budget,
         stopping: front.stopping,
     };
+    let routes = Routes::new(broadcast, deliver, step, front.health);
+    let place = ("general", &general.listen, general.tls.as_ref());
+    start_http2(config, place, routes, front.stop).await
+}
+
+/// The listener for other orderers alone, where there is one.
+async fn start_cluster(
+    config: &Config,
+    ingress: Step,
+    stop: CancellationToken,
+) -> Result<Option<Listening>, RunError> {
+    let Some(listener) = &config.general.cluster.listener else {
+        return Ok(None);
+    };
+    let place = ("cluster", &listener.listen, Some(&listener.tls));
+    start_http2(config, place, ClusterRoutes(ingress), stop)
+        .await
+        .map(Some)
+}
+
+/// Opens a gRPC listener: its name, where, and with what TLS.
+async fn start_http2(
+    config: &Config,
+    (name, at, tls): (&'static str, &Listen, Option<&ServerTls>),
+    routes: impl Serve,
+    stop: CancellationToken,
+) -> Result<Listening, RunError> {
+    let general = &config.general;
+    let acceptor = Acceptor::for_grpc(tls, general.connection_timeout).map_err(|source| RunError::Tls {
+        listener: name,
+        source: Box::new(source),
+    })?;
+    let incoming = listen(name, at, acceptor.clone()).await?;
     let http2 = Http2 {
         keepalive: general.keepalive.clone(),
     };
     let address = incoming.local_addr();
-    let serving = tokio::spawn(connections::serve(
-        incoming,
-        http2,
-        Routes::new(broadcast, deliver, front.health),
-        front.stop,
-    ));
+    let serving = tokio::spawn(connections::serve(incoming, http2, routes, stop));
     Ok(Listening {
-        name: listener,
+        name,
         acceptor,
         address,
         serving,
     })
 }
 
-/// Keeps the authorities that clients are verified against at those of the channels' organisations.
-async fn follow_authorities(manager: Arc<Manager>, acceptor: Acceptor) {
+/// Takes the authorities of the channels' organisations for those that callers, and the called, are verified against:
+/// now, and whenever a config comes into force.
+fn start_authorities(manager: &Arc<Manager>, cluster: &Arc<Cluster>, acceptors: Vec<Acceptor>) {
     let mut configs = manager.node().configs.subscribe();
-    configs.mark_changed();
-    while configs.changed().await.is_ok() {
-        let roots = manager.tls_authorities();
-        let roots = roots
-            .iter()
-            .map(|der| CertificateDer::from(der.to_vec()))
-            .collect();
-        if let Err(error) = acceptor.set_channel_roots(roots) {
-            tracing::error!(target: LOGGER, "client authorities stay as they were: {error}");
+    configs.mark_unchanged();
+    take_authorities(manager, cluster, &acceptors);
+    let (manager, cluster) = (Arc::clone(manager), Arc::clone(cluster));
+    tokio::spawn(async move {
+        while configs.changed().await.is_ok() {
+            take_authorities(&manager, &cluster, &acceptors);
         }
+    });
+}
+
+fn take_authorities(manager: &Manager, cluster: &Cluster, acceptors: &[Acceptor]) {
+    let roots = manager.tls_authorities();
+    let roots: Vec<_> = roots
+        .iter()
+        .map(|der| CertificateDer::from(der.to_vec()))
+        .collect();
+    let taken = acceptors
+        .iter()
+        .try_for_each(|acceptor| acceptor.set_channel_roots(roots.clone()))
+        .and_then(|()| cluster.set_channel_roots(roots.clone()));
+    if let Err(error) = taken {
+        tracing::error!(target: LOGGER, "authorities of the channels stay as they were: {error}");
     }
 }
 

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{Request, Response, StatusCode};
 use http_body_util::Either;
-use hyper::body::Body;
+use hyper::body::{Body, Incoming};
 use tonic::Status;
 use tonic::body::Body as TonicBody;
 use tonic_health::pb::health_server::HealthServer;
@@ -12,6 +12,7 @@ use tonic_health::server::{HealthReporter, HealthService};
 use tower::ServiceExt as _;
 
 use crate::broadcast::Broadcast;
+use crate::cluster::{STEP, Step};
 use crate::codec::{self, ReplyBody};
 use crate::deliver::{Client, Deliver};
 use crate::tls::Peer;
@@ -20,6 +21,8 @@ use crate::tls::Peer;
 const BROADCAST: &str = "/orderer.AtomicBroadcast/Broadcast";
 /// Path of the Deliver method.
 const DELIVER: &str = "/orderer.AtomicBroadcast/Deliver";
+/// Path of the method by which orderers of BFT channels talk; there are none of these yet.
+const NODE_STEP: &str = "/orderer.ClusterNodeService/Step";
 /// Paths of the standard health service begin with this.
 const HEALTH: &str = "/grpc.health.v1.Health/";
 
@@ -28,19 +31,32 @@ const HEALTH: &str = "/grpc.health.v1.Health/";
 pub struct Routes {
     broadcast: Broadcast,
     deliver: Deliver,
+    /// None: other orderers have a listener of their own.
+    step: Option<Step>,
     health: HealthServer<HealthService>,
+}
+
+/// The services of a listener for other orderers alone.
+#[derive(Clone)]
+pub struct ClusterRoutes(pub Step);
+
+/// What serves the calls of a listener.
+pub trait Serve: Clone + Send + 'static {
+    /// Serves one call of a connection from `peer`.
+    fn serve(&self, request: Request<Incoming>, peer: &Peer) -> impl Future<Output = Reply> + Send;
 }
 
 /// What a call is answered with.
 pub type Reply = Response<Either<ReplyBody, TonicBody>>;
 
 impl Routes {
-    /// Serves these two, and the standard health service, which says for the node as a whole what `health` is told.
-    pub fn new(broadcast: Broadcast, deliver: Deliver, health: HealthReporter) -> Self {
+    /// Serves these, and the standard health service, which says for the node as a whole what `health` is told.
+    pub fn new(broadcast: Broadcast, deliver: Deliver, step: Option<Step>, health: HealthReporter) -> Self {
         let health = HealthService::from_health_reporter(health);
         Self {
             broadcast,
             deliver,
+            step,
             health: HealthServer::new(health),
         }
     }
@@ -62,7 +78,7 @@ impl Routes {
                 self.deliver.call(request, client)
             }
             _ if path.starts_with(HEALTH) => return self.check_health(request).await,
-            _ => codec::refusal(&Status::unimplemented(format!("unknown method {path}"))),
+            _ => call_cluster(self.step.as_ref(), request, peer),
         };
         reply.map(Either::Left)
     }
@@ -76,6 +92,34 @@ impl Routes {
             Ok(response) => response.map(Either::Right),
             Err(never) => match never {},
         }
+    }
+}
+
+impl Serve for Routes {
+    async fn serve(&self, request: Request<Incoming>, peer: &Peer) -> Reply {
+        self.call(request, peer).await
+    }
+}
+
+impl Serve for ClusterRoutes {
+    async fn serve(&self, request: Request<Incoming>, peer: &Peer) -> Reply {
+        if !is_grpc(&request) {
+            return not_grpc();
+        }
+        call_cluster(Some(&self.0), request, peer).map(Either::Left)
+    }
+}
+
+/// The methods of other orderers, where `step` serves them.
+fn call_cluster<B>(step: Option<&Step>, request: Request<B>, peer: &Peer) -> Response<ReplyBody>
+where
+    B: Body<Data = Bytes> + Send + Unpin + 'static,
+    B::Error: std::error::Error + Send + Sync + 'static,
+{
+    match (request.uri().path(), step) {
+        (STEP, Some(step)) => step.call(request, peer),
+        (NODE_STEP, Some(_)) => codec::refusal(&Status::unauthenticated("access denied")),
+        (path, _) => codec::refusal(&Status::unimplemented(format!("unknown method {path}"))),
     }
 }
 

@@ -229,7 +229,7 @@ fn warn_of_expiry(file: &Path, chain: &[CertificateDer<'static>]) {
 
 /// The system's clock, set back: certificates that expired within the shift pass (`TLSHandshakeTimeShift`).
 #[derive(Debug)]
-struct ShiftedClock(Duration);
+pub(crate) struct ShiftedClock(pub(crate) Duration);
 
 impl TimeProvider for ShiftedClock {
     fn current_time(&self) -> Option<UnixTime> {

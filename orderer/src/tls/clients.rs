@@ -82,7 +82,7 @@ fn chain_verifier(
         .map_err(|error| TlsError::ClientRoots(error.to_string()))
 }
 
-fn is_current(certificate: &CertificateDer<'_>, now: UnixTime) -> bool {
+pub(crate) fn is_current(certificate: &CertificateDer<'_>, now: UnixTime) -> bool {
     let Ok((_, parsed)) = X509Certificate::from_der(certificate) else {
         return false;
     };

@@ -8,7 +8,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use super::TlsError;
 
 /// All certificates of `file`, in its order; at least one.
-pub(super) fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+pub(crate) fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let text = read(file)?;
     let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text).collect();
     let found = found.map_err(|error| broken(file, &error))?;
@@ -22,7 +22,7 @@ pub(super) fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, 
 }
 
 /// The first private key of `file`: PKCS#8, SEC1 or PKCS#1.
-pub(super) fn private_key(file: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
+pub(crate) fn private_key(file: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
     let text = read(file)?;
     PrivateKeyDer::from_pem_slice(&text).map_err(|error| match error {
         rustls::pki_types::pem::Error::NoItemsFound => TlsError::Missing {

@@ -21,7 +21,7 @@
 pub mod acceptor;
 pub mod clients;
 pub mod connection;
-mod files;
+pub(crate) mod files;
 pub mod incoming;
 
 #[cfg(test)]
@@ -32,6 +32,7 @@ mod tests;
 use std::path::PathBuf;
 
 pub use acceptor::Acceptor;
+pub(crate) use acceptor::ShiftedClock;
 pub use clients::ClientCertificates;
 pub use connection::{Connection, Peer};
 pub use incoming::{Incoming, bind};
@@ -79,4 +80,7 @@ pub enum TlsError {
     /// The authorities for client certificates cannot be used.
     #[error("client root CAs: {0}")]
     ClientRoots(String),
+    /// The authorities for certificates of other orderers cannot be used.
+    #[error("root CAs of other orderers: {0}")]
+    ServerRoots(String),
 }
