@@ -11,7 +11,7 @@ use protos::{ChannelId, ConsenterId};
 
 use crate::bft::{BftMetadataError, BftValidator};
 use crate::chain::Chain;
-use crate::raft::{RaftMetadataError, RaftValidator};
+use crate::raft::{RaftConsenter, RaftMetadataError, RaftValidator};
 use crate::solo::{SOLO, SoloConsenter};
 use crate::support::ConsenterSupport;
 
@@ -164,12 +164,11 @@ impl<T: ?Sized> Table<T> {
     }
 }
 
-/// The consenters this build has.
-pub fn consenters() -> Table<dyn Consenter> {
-    Table(BTreeMap::from([(
-        SOLO,
-        Arc::new(SoloConsenter) as Arc<dyn Consenter>,
-    )]))
+/// The consenters of a node: solo, and raft if there is a place for its logs.
+pub fn consenters(raft: Option<RaftConsenter>) -> Table<dyn Consenter> {
+    let solo: Arc<dyn Consenter> = Arc::new(SoloConsenter);
+    let raft = raft.map(|raft| (ETCDRAFT, Arc::new(raft) as Arc<dyn Consenter>));
+    Table([(SOLO, solo)].into_iter().chain(raft).collect())
 }
 
 /// The metadata validators this build has.

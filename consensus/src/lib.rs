@@ -1,4 +1,4 @@
-//! Consenter traits and the solo consenter.
+//! Consenter traits, the solo consenter and the raft consenter.
 //!
 //! ```text
 //! front end ── Chain::enqueue ──> driver ── Event ──> core
@@ -13,10 +13,12 @@
 //! | [`ticket`] | [`Tickets`], [`Ticket`]: what became of a submission; [`Completion`], their other end |
 //! | [`support`] | [`ConsenterSupport`], [`Revalidate`]: what the orderer lends to a chain |
 //! | [`transport`], [`block_source`] | the other orderers: messages to and from them, and their blocks |
-//! | `mailbox`, `open_tickets` | what callers and drivers share: submissions by bytes, tickets without outcome |
+//! | `mailbox`, `open_tickets`, `backlog` | what callers and drivers share: submissions by bytes, tickets without outcome |
+//! | `life`, `batch_timer` | what chains share: their phases, and what their drivers wait on |
 //! | [`consenter`] | [`Consenter`], [`MetadataValidator`], and the tables of both by name |
 //! | [`solo`] | one orderer that orders by itself |
-//! | [`raft`], [`bft`] | what the configs of such channels must be; this build does not run them |
+//! | [`raft`] | a cluster that orders by raft |
+//! | [`bft`] | what the configs of such channels must be; this build does not run them |
 //!
 //! A consenter is two parts. Its core is a pure function of events: no clock, thread, randomness or `tokio`,
 //! so that simulation runs the same code. Its driver is the tasks that carry out the core's actions in order.
@@ -27,10 +29,13 @@
 //!
 //! Not here: the ledger, signatures, filters and policies. They are the support's.
 
+mod backlog;
+mod batch_timer;
 pub mod bft;
 pub mod block_source;
 pub mod chain;
 pub mod consenter;
+mod life;
 mod mailbox;
 mod open_tickets;
 pub mod raft;

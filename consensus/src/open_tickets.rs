@@ -17,10 +17,17 @@ pub(crate) struct OpenTickets {
 struct Call {
     first: u64,
     count: usize,
+    /// How many [`OpenTickets::resolve_listed`] has not had yet.
+    left: usize,
     completion: Completion,
 }
 
 impl Call {
+    /// The ticket behind its last.
+    fn end(&self) -> u64 {
+        self.first + self.count as u64
+    }
+
     /// How many of its tickets are `through` or lower.
     fn count_through(&self, through: TicketId) -> usize {
         let below = (through.0 + 1).saturating_sub(self.first);
@@ -36,6 +43,7 @@ impl OpenTickets {
         self.calls.push_back(Call {
             first,
             count,
+            left: count,
             completion,
         });
         TicketId(first)
@@ -58,6 +66,31 @@ impl OpenTickets {
         if let Some(call) = self.calls.iter().rev().find(|call| call.first <= ticket.0) {
             let index = call.count_through(ticket) - 1;
             call.completion.resolve(index..index + 1, outcome);
+        }
+    }
+
+    /// These tickets get this outcome, each for the only time; they rise. Costs are per call and row of tickets.
+    pub(crate) fn resolve_listed(&mut self, tickets: &[TicketId], outcome: &Outcome) {
+        let Some(lowest) = tickets.first() else { return };
+        let mut place = self.calls.partition_point(|call| call.end() <= lowest.0);
+        let mut rest = tickets;
+        while let (Some(TicketId(first)), Some(call)) = (rest.first().copied(), self.calls.get_mut(place)) {
+            if call.end() <= first {
+                place += 1;
+                continue;
+            }
+            let in_row = (first..call.end())
+                .zip(rest)
+                .take_while(|(next, ticket)| ticket.0 == *next);
+            let count = in_row.count();
+            if let Ok(start) = usize::try_from(first - call.first) {
+                call.completion.resolve(start..start + count, outcome);
+            }
+            call.left -= count;
+            rest = &rest[count..];
+        }
+        while self.calls.front().is_some_and(|call| call.left == 0) {
+            self.calls.pop_front();
         }
     }
 
@@ -95,6 +128,32 @@ mod tests {
         open.resolve(TicketId(5), &Ok(BlockNumber(9)));
         assert_eq!(ready(&mut second), [Ok(BlockNumber(9))]);
         assert!(open.calls.is_empty());
+    }
+
+    #[test]
+    fn listed_tickets_may_lie_anywhere() {
+        let mut open = OpenTickets::default();
+        let mut calls = Vec::new();
+        for count in [3, 0, 2, 4] {
+            let (completion, waiting) = tickets(count);
+            open.open(completion, count);
+            calls.push(waiting);
+        }
+        let listed = |ids: &[u64]| ids.iter().copied().map(TicketId).collect::<Vec<_>>();
+        let block = |number: u64| Ok(BlockNumber(number));
+
+        open.resolve_listed(&listed(&[2, 4, 5, 6, 8]), &block(1));
+        assert_eq!(open.calls.len(), 4);
+        open.resolve_listed(&listed(&[]), &block(9));
+        open.resolve_listed(&listed(&[1, 3, 7]), &block(2));
+        assert_eq!(open.calls.len(), 1);
+        open.resolve_listed(&listed(&[9]), &Err(TicketError::Halted));
+        assert!(open.calls.is_empty());
+
+        assert_eq!(ready(&mut calls[0]), [block(2), block(1), block(2)]);
+        assert_eq!(ready(&mut calls[2]), [block(1), block(1)]);
+        let last = [block(1), block(2), block(1), Err(TicketError::Halted)];
+        assert_eq!(ready(&mut calls[3]), last);
     }
 
     #[test]

@@ -74,7 +74,7 @@ pub(crate) fn stranger() -> SigningIdentity {
 
 pub(crate) fn node_parts() -> NodeParts {
     let reports = Reports::below(&std::env::temp_dir());
-    NodeParts::alone(Arc::new(orderer()), reports, consensus::consenters())
+    NodeParts::alone(Arc::new(orderer()), reports, consensus::consenters(None))
 }
 
 /// What a genesis block of the tests differs in from raft-one of the vectors.

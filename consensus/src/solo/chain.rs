@@ -8,7 +8,7 @@ use configtx::orderer_config::ConsensusType;
 use futures::future::{BoxFuture, FutureExt};
 use protos::ConsenterId;
 use tokio::sync::watch;
-use tokio::task::{JoinError, JoinHandle};
+use tokio::task::JoinHandle;
 
 use super::SOLO;
 use super::driver::{Driver, Ending};
@@ -17,6 +17,7 @@ use crate::chain::{Chain, ChainFailure, ChainStatus, Ended, EnqueueError, Phase,
 use crate::consenter::{
     ConfigChange, Consenter, ConsenterMetadata, HandleChainError, MetadataError, MetadataValidator,
 };
+use crate::life::{Life, panic, panicked};
 use crate::mailbox::{Closed, Mailbox, MailboxReceiver, mailbox};
 use crate::support::ConsenterSupport;
 use crate::ticket::Tickets;
@@ -98,32 +99,24 @@ impl SoloChain {
             .unwrap_or_else(PoisonError::into_inner)
             .take()
     }
-
-    /// Why the mailbox is closed. The driver closes it a moment before the chain's end is known.
-    async fn refusal(&self) -> EnqueueError {
-        match self.life.wait_until(|phase| *phase != Phase::Running).await {
-            Phase::Failed(failure) => EnqueueError::Failed(failure),
-            _ => EnqueueError::Halted,
-        }
-    }
 }
 
 impl Chain for SoloChain {
     fn enqueue_all(&self, submissions: Vec<Submission>) -> BoxFuture<'_, Result<Tickets, EnqueueError>> {
         async move {
-            if *self.life.phase.borrow() == Phase::NotStarted {
+            if self.life.phase() == Phase::NotStarted {
                 return Err(EnqueueError::NotStarted);
             }
             match self.mailbox.offer(submissions).await {
                 Ok(tickets) => Ok(tickets),
-                Err(Closed) => Err(self.refusal().await),
+                Err(Closed) => Err(self.life.refusal().await),
             }
         }
         .boxed()
     }
 
     fn errored(&self) -> watch::Receiver<bool> {
-        self.life.errored.subscribe()
+        self.life.errored()
     }
 
     fn receive(&self, _from: ConsenterId, _message: ClusterMessage) -> Result<(), ReceiveError> {
@@ -132,7 +125,7 @@ impl Chain for SoloChain {
 
     fn status(&self) -> ChainStatus {
         ChainStatus {
-            phase: self.life.phase.borrow().clone(),
+            phase: self.life.phase(),
             dropped: self.dropped.load(Ordering::Relaxed),
             cluster: None,
         }
@@ -142,6 +135,7 @@ impl Chain for SoloChain {
         if !self.life.enter(Phase::Running) {
             return;
         }
+        self.life.set_errored(false);
         let Some(receiver) = self.take_receiver() else {
             return; // a halt came in between, and says so itself
         };
@@ -178,41 +172,6 @@ impl Chain for SoloChain {
     }
 }
 
-/// Where the chain is in its life, for everybody who waits on it.
-struct Life {
-    phase: watch::Sender<Phase>,
-    errored: watch::Sender<bool>,
-}
-
-impl Life {
-    fn new() -> Self {
-        Self {
-            phase: watch::Sender::new(Phase::NotStarted),
-            errored: watch::Sender::new(true),
-        }
-    }
-
-    /// Moves to `next` if that is ahead; tells whether it was.
-    fn enter(&self, next: Phase) -> bool {
-        self.phase.send_if_modified(|phase| {
-            let ahead = phase.rank() < next.rank();
-            if ahead {
-                self.errored
-                    .send_replace(!matches!(next, Phase::Running | Phase::Halting));
-                *phase = next;
-            }
-            ahead
-        })
-    }
-
-    async fn wait_until(&self, reached: impl FnMut(&Phase) -> bool) -> Phase {
-        let mut phase = self.phase.subscribe();
-        let found = phase.wait_for(reached).await.map(|phase| phase.clone());
-        // Only without a sender would it be an error, and `self` is one.
-        found.unwrap_or(Phase::Halted)
-    }
-}
-
 /// Waits for both tasks and says how the chain ended; no panic is lost.
 async fn supervise(life: Arc<Life>, driver: JoinHandle<Ending>, writer: JoinHandle<()>) {
     let ending = match driver.await {
@@ -225,18 +184,4 @@ async fn supervise(life: Arc<Life>, driver: JoinHandle<Ending>, writer: JoinHand
         Err(error) => Phase::Failed(panicked("driver", error)),
     };
     life.enter(ending);
-}
-
-fn panicked(task: &'static str, error: JoinError) -> ChainFailure {
-    let Ok(thrown) = error.try_into_panic() else {
-        return panic(task, "cancelled: the runtime is shutting down");
-    };
-    let text = thrown.downcast_ref::<String>().map(String::as_str);
-    let text = text.or_else(|| thrown.downcast_ref::<&str>().copied());
-    panic(task, text.unwrap_or("without a message"))
-}
-
-fn panic(task: &'static str, message: &str) -> ChainFailure {
-    let message = message.to_owned();
-    ChainFailure::Panic { task, message }
 }

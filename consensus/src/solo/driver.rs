@@ -1,24 +1,19 @@
 //! The driver task: feeds the core from mailbox, timer and writer, and carries out its actions in order.
 
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 use tokio::task::yield_now;
-use tokio::time::{Sleep, sleep};
 
 use super::core::{Action, Event, SoloCore};
 use super::writer::{Ends, Job};
-use crate::chain::Submission;
-use crate::mailbox::{MailboxReceiver, Offer};
+use crate::backlog::Backlog;
+use crate::batch_timer::{BatchTimer, asked_to_halt};
+use crate::mailbox::MailboxReceiver;
 use crate::open_tickets::OpenTickets;
 use crate::support::{ConsenterSupport, WriteError};
-use crate::ticket::{TicketError, TicketId, TimerToken};
-
-/// Most offers taken from the mailbox at once.
-const OFFERS_TAKEN_MAX: usize = 64;
+use crate::ticket::TicketError;
 
 /// Most submissions stepped before timer and writer are looked at again and other tasks get their turn. It matters
 /// after a config change, when each of them has its signatures checked again.
@@ -43,7 +38,7 @@ pub(super) struct Driver {
     halt: watch::Receiver<bool>,
     jobs: mpsc::Sender<Job>,
     events: mpsc::Receiver<Event>,
-    timer: Timer,
+    timer: BatchTimer,
     open: OpenTickets,
     backlog: Backlog,
     actions: Vec<Action>,
@@ -68,7 +63,7 @@ impl Driver {
             halt,
             jobs,
             events,
-            timer: Timer::stopped(),
+            timer: BatchTimer::stopped(),
             open: OpenTickets::default(),
             backlog: Backlog::default(),
             actions: Vec::new(),
@@ -97,11 +92,10 @@ impl Driver {
                     halting = true;
                     self.mailbox.close();
                 }
-                () = self.mailbox.recv_many(&mut self.backlog.offers, OFFERS_TAKEN_MAX), if wants_more => {
+                () = self.backlog.fill(&mut self.mailbox), if wants_more => {
                     if self.backlog.is_empty() {
                         self.step(Event::Halt);
                     }
-                    self.backlog.offers.reverse();
                 }
                 () = yield_now(), if self.core.accepts() && !self.backlog.is_empty() => {}
             }
@@ -135,8 +129,8 @@ impl Driver {
             Action::WriteConfigBlock { number, envelope } => {
                 self.hand_over(Job::ConfigBlock { number, envelope });
             }
-            Action::ArmBatchTimer { token, after } => self.timer = Timer::armed(token, after),
-            Action::DisarmBatchTimer => self.timer = Timer::stopped(),
+            Action::ArmBatchTimer { token, after } => self.timer = BatchTimer::armed(token, after),
+            Action::DisarmBatchTimer => self.timer = BatchTimer::stopped(),
             Action::Resolve { through, outcome } => self.open.resolve(through, &outcome),
             Action::ResolveOne { ticket, outcome } => {
                 // Its client may have been told SUCCESS and listen no more, so this is the only trace.
@@ -158,80 +152,11 @@ impl Driver {
 
     /// Gives every ticket that has none its outcome.
     fn refuse_the_rest(&mut self, ending: &Ending) {
-        let halted = Err(TicketError::Halted);
         let reason = "the writer task is gone".to_owned();
         self.open.resolve_all(&match ending {
             Ending::WriterGone => Err(TicketError::Unknown { reason }),
             Ending::Halted | Ending::Failed(_) => Err(TicketError::Halted),
         });
-        self.mailbox.close();
-        let waiting = std::iter::from_fn(|| self.mailbox.try_recv());
-        for offer in self.backlog.offers.drain(..).chain(waiting) {
-            offer.completion.resolve(0..offer.submissions.len(), &halted);
-        }
-    }
-}
-
-/// Ready when the chain was asked to halt, or is gone.
-async fn asked_to_halt(halt: &mut watch::Receiver<bool>) {
-    let _ = halt.wait_for(|halt| *halt).await;
-}
-
-/// What was taken from the mailbox and did not reach the core yet.
-#[derive(Debug, Default)]
-struct Backlog {
-    /// The newest first.
-    offers: Vec<Offer>,
-    /// What is left of the offer being worked off.
-    submissions: std::vec::IntoIter<Submission>,
-    /// The ticket of the next of them.
-    next: u64,
-}
-
-impl Backlog {
-    fn is_empty(&self) -> bool {
-        self.offers.is_empty() && self.submissions.len() == 0
-    }
-
-    /// The next submission; opens the tickets of an offer when it comes to it.
-    fn next(&mut self, mailbox: &MailboxReceiver, open: &mut OpenTickets) -> Option<(TicketId, Submission)> {
-        loop {
-            if let Some(submission) = self.submissions.next() {
-                let ticket = TicketId(self.next);
-                self.next += 1;
-                return Some((ticket, submission));
-            }
-            let offer = self.offers.pop()?;
-            mailbox.release(&offer);
-            let TicketId(first) = open.open(offer.completion, offer.submissions.len());
-            self.next = first;
-            self.submissions = offer.submissions.into_iter();
-        }
-    }
-}
-
-/// The batch timer, if it runs.
-struct Timer(Option<(TimerToken, Pin<Box<Sleep>>)>);
-
-impl Timer {
-    fn stopped() -> Self {
-        Self(None)
-    }
-
-    fn armed(token: TimerToken, after: Duration) -> Self {
-        Self(Some((token, Box::pin(sleep(after)))))
-    }
-
-    /// Ready when it runs out; never while it does not run.
-    async fn fired(&mut self) -> TimerToken {
-        match &mut self.0 {
-            Some((token, sleep)) => {
-                sleep.await;
-                let token = *token;
-                self.0 = None; // else it would be ready for ever
-                token
-            }
-            None => std::future::pending().await,
-        }
+        self.backlog.refuse(&mut self.mailbox);
     }
 }

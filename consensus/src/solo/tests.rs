@@ -404,8 +404,8 @@ async fn solo_takes_no_cluster_messages_and_no_foreign_metadata() {
 
 #[test]
 fn the_tables_know_solo_and_name_what_they_do_not_know() {
-    assert!(consenters().get(SOLO).is_ok());
-    let unknown = consenters().get("kafka").map(drop).unwrap_err();
+    assert!(consenters(None).get(SOLO).is_ok());
+    let unknown = consenters(None).get("kafka").map(drop).unwrap_err();
     assert_eq!(unknown.to_string(), "consenter kafka is not available");
     assert!(metadata_validators().get(SOLO).is_ok());
 }

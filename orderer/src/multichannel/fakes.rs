@@ -60,14 +60,14 @@ impl Fakes {
 
     pub(super) fn node(&self, folder: &Path) -> NodeParts {
         let raft = ("etcdraft", Arc::clone(&self.consenter) as Arc<dyn Consenter>);
-        let solo = consensus::consenters().get("solo").unwrap();
+        let solo = consensus::consenters(None).get("solo").unwrap();
         NodeParts {
             consenters: Arc::new([raft, ("solo", solo)].into_iter().collect()),
             others: Arc::clone(&self.others) as _,
             ..NodeParts::alone(
                 Arc::new(testing::orderer()),
                 Reports::below(folder),
-                consensus::consenters(),
+                consensus::consenters(None),
             )
         }
     }

@@ -24,6 +24,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use consensus::consenters;
+use consensus::raft::log::RaftLog;
+use consensus::raft::{BrokenLog, EngineLog, RaftConsenter, RaftNode};
 use ledger::LedgerOptions;
 use rustls::pki_types::CertificateDer;
 use tokio::sync::watch;
@@ -263,9 +265,27 @@ fn open_manager(config: &Config, cluster: &Arc<Cluster>) -> Result<Manager, RunE
     let node = NodeParts {
         no_expiration_checks: config.general.authentication.no_expiration_checks,
         others: Arc::new(others),
-        ..NodeParts::alone(identity, reports, consenters())
+        ..NodeParts::alone(identity, reports, consenters(Some(raft(config))))
     };
     Ok(Manager::open(&LedgerOptions::at(&config.ledger.location), node)?)
+}
+
+/// The consenter of raft channels. A log that cannot be opened sets them aside, and no other channels.
+fn raft(config: &Config) -> RaftConsenter {
+    let consensus = &config.consensus;
+    let log: Arc<dyn RaftLog> = match EngineLog::open(&consensus.wal_dir, &consensus.snap_dir) {
+        Ok(log) => Arc::new(log),
+        Err(error) => {
+            tracing::warn!(target: LOGGER, "the raft log is not usable, and no raft channel will run: {error}");
+            Arc::new(BrokenLog(error))
+        }
+    };
+    RaftConsenter::new(RaftNode {
+        log,
+        tick_override: consensus.tick_override,
+        eviction_suspicion: consensus.eviction_suspicion,
+        leader_wait: config.general.leader_wait,
+    })
 }
 
 /// What the gRPC listener learns of the node's life, and says about it.

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use consensus::{BlockSource, Transport};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
+use protos::ChannelId;
 use protos::wire::etcdraft::Consenter;
-use protos::{ChannelId, Height};
 
 use crate::catchup::{Appender, ChannelSource, Puller};
 use crate::cluster::Cluster;
 use crate::multichannel::others::{Follower, NoIdentity, Others, ToFollow};
-use crate::onboarding::{self, FollowerEnd, FollowerState, FollowerStatus, Following, JoinBlock};
+use crate::onboarding::{self, FollowerEnd, FollowerStatus, Following};
 
 /// The other orderers of a node.
 pub(super) struct Fellows {
@@ -37,19 +37,12 @@ impl Others for Fellows {
     }
 
     fn follow(&self, what: ToFollow) -> Arc<dyn Follower> {
-        let join = what.join.as_ref().map(JoinBlock::read).transpose();
-        match join {
-            Ok(join) => Arc::new(onboarding::Follower::start(Following {
-                puller: Arc::clone(&self.puller),
-                appender: what.appender,
-                join,
-                host: what.host,
-            })),
-            Err(error) => Arc::new(Unable {
-                height: what.appender.tip().height,
-                reason: format!("join block: {error}"),
-            }),
-        }
+        Arc::new(onboarding::Follower::start(Following {
+            puller: Arc::clone(&self.puller),
+            appender: what.appender,
+            join: what.join,
+            host: what.host,
+        }))
     }
 
     /// The channel's transport went with its chain, and its follower's connections with the follower.
@@ -67,29 +60,5 @@ impl Follower for onboarding::Follower {
 
     fn ended(&self) -> BoxFuture<'static, FollowerEnd> {
         Self::ended(self)
-    }
-}
-
-/// What follows nobody until the channel is removed, since its join block, which was checked when it was given, cannot be read any more.
-struct Unable {
-    height: Height,
-    reason: String,
-}
-
-impl Follower for Unable {
-    fn status(&self) -> FollowerStatus {
-        FollowerStatus {
-            state: FollowerState::Onboarding,
-            height: self.height,
-            trouble: Some(self.reason.clone()),
-        }
-    }
-
-    fn halt(&self) -> BoxFuture<'_, ()> {
-        std::future::ready(()).boxed()
-    }
-
-    fn ended(&self) -> BoxFuture<'static, FollowerEnd> {
-        std::future::pending().boxed()
     }
 }

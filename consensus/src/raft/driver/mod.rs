@@ -1,0 +1,450 @@
+//! The driver task of one raft channel: feeds the core, and carries out its actions in order.
+//!
+//! ```text
+//! mailbox ─ submissions ─┐                       ┌─> log writer ── Persisted ──┐
+//! inbox ── messages ─────┤                       ├─> support (ledger) ─ Written┤
+//! ticks, batch timer ────┼──> core ── actions ───┼─> transport                 │
+//! answers ───────────────┘      ^                └─> block source ── CaughtUp ─┤
+//!                               └──────────────────────────────────────────────┘
+//! ```
+//!
+//! Nothing is waited for in line: what takes time is started, and its answer is one more event. So heartbeats flow
+//! while disks work.
+//!
+//! | module | holds |
+//! |---|---|
+//! | `asking` | what is asked of other orderers: whether the channel is new, their blocks, the newest config |
+//! | `suspicion` | when a member without a leader asks whether it was removed |
+//! | `ending` | how it ends: what is waited for, and which outcome open tickets get |
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use futures::future::{BoxFuture, FutureExt};
+use futures::stream::{FuturesOrdered, StreamExt};
+use protos::{BlockNumber, ConsenterId};
+use tokio::sync::watch;
+use tokio::task::yield_now;
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
+
+use self::asking::{Answer, Asking};
+use self::suspicion::Suspicion;
+use super::block_metadata::wrap;
+use super::chain::{Chosen, Shared};
+use super::core::{Action, Event, Notice, RaftCore};
+use super::inbox::Received;
+use super::log_writer::{ChannelLog, Progress};
+use super::notices::Notices;
+use super::opening::config_in_force;
+use crate::backlog::Backlog;
+use crate::batch_timer::{BatchTimer, asked_to_halt};
+use crate::chain::{ChainFailure, Ended};
+use crate::mailbox::MailboxReceiver;
+use crate::open_tickets::OpenTickets;
+use crate::support::{ConsenterSupport, WriteError};
+use crate::ticket::{Outcome, TicketError, TicketId};
+use crate::transport::{ClusterMessage, MessageKind, Transport};
+
+mod asking;
+mod ending;
+mod suspicion;
+
+/// Most submissions stepped before other events are looked at again and other tasks get their turn.
+const SUBMITTED_AT_ONCE_MAX: usize = 256;
+
+/// How a driver ended.
+#[derive(Debug, PartialEq)]
+pub(super) enum Ending {
+    /// Without a failure.
+    Ended(Ended),
+    /// It broke.
+    Failed(ChainFailure),
+}
+
+/// One chain's driver.
+pub(super) struct Driver {
+    support: Arc<dyn ConsenterSupport>,
+    transport: Arc<dyn Transport>,
+    core: RaftCore,
+    notices: Notices,
+    chosen: Chosen,
+    shared: Arc<Shared>,
+    mailbox: MailboxReceiver,
+    backlog: Backlog,
+    open: OpenTickets,
+    /// The newest ticket the core has.
+    submitted: TicketId,
+    halt: watch::Receiver<bool>,
+    /// When a halt that was asked for ends, whatever is left; none where nobody else could go on with it.
+    halt_by: Option<Instant>,
+    is_halting: bool,
+    log: ChannelLog,
+    /// The last write handed to the log, when the oldest unconfirmed one was, and the last confirmed one.
+    written: u64,
+    written_at: Option<Instant>,
+    persisted: u64,
+    /// The log's disk is full.
+    log_trouble: Option<String>,
+    writing: FuturesOrdered<BoxFuture<'static, Event>>,
+    timer: BatchTimer,
+    asking: Asking,
+    suspicion: Suspicion,
+    submit_streams: watch::Receiver<BTreeMap<ConsenterId, u64>>,
+    streams_seen: BTreeMap<ConsenterId, u64>,
+    /// Peers whose lost messages the core knows of since the last tick.
+    unreachable: BTreeSet<ConsenterId>,
+    /// What the carrying out of an action has led to.
+    follow_ups: Vec<Event>,
+    actions: Vec<Action>,
+    received: Vec<Received>,
+    is_news: bool,
+    ending: Option<Ending>,
+}
+
+/// What a driver is made of.
+pub(super) struct Parts {
+    pub(super) support: Arc<dyn ConsenterSupport>,
+    pub(super) core: RaftCore,
+    /// What the core wants done first.
+    pub(super) first: Vec<Action>,
+    pub(super) log: ChannelLog,
+    pub(super) chosen: Chosen,
+    pub(super) mailbox: MailboxReceiver,
+    pub(super) halt: watch::Receiver<bool>,
+    pub(super) shared: Arc<Shared>,
+}
+
+impl Driver {
+    /// A driver that has not begun.
+    pub(super) fn new(parts: Parts) -> Self {
+        let Parts {
+            support,
+            core,
+            first,
+            log,
+            chosen,
+            mailbox,
+            halt,
+            shared,
+        } = parts;
+        let transport = support.transport();
+        let notices = Notices::new(support.channel_id().clone(), core.status().id);
+        Self {
+            asking: Asking::new(support.block_source()),
+            submit_streams: transport.submit_streams(),
+            transport,
+            support,
+            core,
+            notices,
+            suspicion: Suspicion::new(chosen.eviction_suspicion),
+            chosen,
+            shared,
+            mailbox,
+            backlog: Backlog::default(),
+            open: OpenTickets::default(),
+            submitted: TicketId(0),
+            halt,
+            halt_by: None,
+            is_halting: false,
+            log,
+            written: 0,
+            written_at: None,
+            persisted: 0,
+            log_trouble: None,
+            writing: FuturesOrdered::new(),
+            timer: BatchTimer::stopped(),
+            streams_seen: BTreeMap::new(),
+            unreachable: BTreeSet::new(),
+            follow_ups: Vec::new(),
+            actions: first,
+            received: Vec::new(),
+            is_news: true,
+            ending: None,
+        }
+    }
+
+    /// Runs the chain to its end; every ticket has an outcome then.
+    pub(super) async fn run(mut self) -> Ending {
+        if self.chosen.is_overridden {
+            self.notices.tick_overridden(self.chosen.tick);
+        }
+        let mut ticks = interval_at(Instant::now() + self.chosen.tick, self.chosen.tick);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        self.carry_out();
+        loop {
+            self.publish();
+            if let Some(ending) = self.ending.take() {
+                return self.end(ending).await;
+            }
+            self.next_event(&mut ticks).await;
+            self.submit();
+        }
+    }
+
+    /// Waits for one thing to happen and tells the core.
+    async fn next_event(&mut self, ticks: &mut Interval) {
+        let wants_more = self.core.accepts() && self.backlog.is_empty();
+        tokio::select! {
+            biased; // what frees the core comes before what fills it, and time before what others send
+            () = asked_to_halt(&mut self.halt), if !self.is_halting => self.begin_halt(),
+            () = tokio::time::sleep_until(self.halt_by.unwrap_or_else(Instant::now)), if self.halt_by.is_some() => {
+                self.ending = Some(Ending::Ended(Ended::Halted));
+            }
+            progress = self.log.progress() => self.log_progress(progress),
+            Some(event) = self.writing.next(), if !self.writing.is_empty() => self.step(event),
+            _ = ticks.tick() => self.tick(),
+            token = self.timer.fired() => self.step(Event::BatchTimerFired { token }),
+            () = self.shared.inbox.ready() => self.receive(),
+            Ok(()) = self.submit_streams.changed() => self.streams_changed(),
+            answer = self.asking.answer() => self.answered(answer),
+            () = self.backlog.fill(&mut self.mailbox), if wants_more => {
+                if self.backlog.is_empty() {
+                    self.step(Event::Halt);
+                }
+            }
+            () = yield_now(), if self.core.accepts() && !self.backlog.is_empty() => {}
+        }
+    }
+
+    /// Offers the core some of what was taken from the mailbox, as far as it accepts.
+    fn submit(&mut self) {
+        for _ in 0..SUBMITTED_AT_ONCE_MAX {
+            if self.ending.is_some() || !self.core.accepts() {
+                return;
+            }
+            let Some((ticket, submission)) = self.backlog.next(&self.mailbox, &mut self.open) else {
+                return;
+            };
+            self.submitted = ticket;
+            self.step(Event::Submitted { ticket, submission });
+        }
+    }
+
+    fn tick(&mut self) {
+        self.unreachable.clear();
+        self.step(Event::Tick);
+        self.is_news = true;
+        self.suspect_eviction();
+    }
+
+    fn receive(&mut self) {
+        let mut received = std::mem::take(&mut self.received);
+        self.shared.inbox.take(&mut received);
+        if self.suspicion.is_evicted() {
+            received.clear();
+        }
+        for (from, message) in received.drain(..) {
+            self.step(Event::Received { from, message });
+        }
+        self.received = received; // keeps its memory
+    }
+
+    fn log_progress(&mut self, progress: Progress) {
+        if let Some(failure) = progress.failure() {
+            let reason = failure.reason.clone();
+            self.ending = Some(Ending::Failed(ChainFailure::Log { reason }));
+            return;
+        }
+        self.log_trouble = progress.trouble.map(|trouble| trouble.reason);
+        self.is_news = true;
+        if progress.persisted > self.persisted {
+            self.persisted = progress.persisted;
+            self.warn_of_slow_disk();
+            let number = self.persisted;
+            self.step(Event::Persisted { number });
+        }
+    }
+
+    /// Elections bear no disk that takes longer than half their timeout (`docs/spec/behaviour.md` §5.3).
+    fn warn_of_slow_disk(&mut self) {
+        let taken = self.written_at.take().map(|at| at.elapsed());
+        if let Some(taken) = taken.filter(|taken| *taken > self.chosen.election_timeout / 2) {
+            self.notices.slow_disk(taken);
+        }
+        if self.persisted < self.written {
+            self.written_at = Some(Instant::now());
+        }
+    }
+
+    fn streams_changed(&mut self) {
+        let now = self.submit_streams.borrow_and_update().clone();
+        let before = std::mem::replace(&mut self.streams_seen, now.clone());
+        for (to, count) in now {
+            if before.get(&to).is_none_or(|before| *before < count) {
+                self.step(Event::SubmitStreamOpened { to });
+            }
+        }
+    }
+
+    fn answered(&mut self, answer: Answer) {
+        match answer {
+            Answer::IsNew => self.step(Event::ChannelIsNew),
+            Answer::CaughtUp(Ok(())) => match asking::caught_up(&*self.support) {
+                Ok(event) => self.step(event),
+                Err(reason) => self.broken(self.support.height().0, reason),
+            },
+            Answer::CaughtUp(Err(error)) => self.step(Event::WriteFailed(error)),
+            Answer::NewestConfig(config) => self.judge_eviction(config),
+            Answer::PulledToEviction(Ok(())) => {
+                self.notices.pulled_to_eviction();
+                self.ending = Some(Ending::Ended(Ended::NotMember));
+            }
+            Answer::PulledToEviction(Err(error)) => {
+                self.ending = Some(Ending::Failed(ChainFailure::Write(error)));
+            }
+        }
+    }
+
+    /// The ledger says something that the chain cannot go on with.
+    fn broken(&mut self, number: u64, reason: String) {
+        let number = BlockNumber(number);
+        self.step(Event::WriteFailed(WriteError { number, reason }));
+    }
+
+    /// Tells the core, and carries out what it wants.
+    fn step(&mut self, event: Event) {
+        self.core.step(event, &*self.support, &mut self.actions);
+        self.carry_out();
+        while let Some(event) = self.follow_ups.pop() {
+            self.core.step(event, &*self.support, &mut self.actions);
+            self.carry_out();
+        }
+    }
+
+    fn carry_out(&mut self) {
+        let mut actions = std::mem::take(&mut self.actions);
+        actions.drain(..).for_each(|action| self.start(action));
+        self.actions = actions; // keeps its memory for the next step
+    }
+
+    fn start(&mut self, action: Action) {
+        match action {
+            Action::Persist { number, write } => {
+                self.written = number;
+                self.written_at.get_or_insert_with(Instant::now);
+                self.log.write(number, write);
+            }
+            Action::Send { to, kind, message } => self.send(to, kind, message),
+            Action::SetPeers(peers) => {
+                self.transport.set_peers(peers);
+                self.is_news = true;
+            }
+            Action::WriteBlock {
+                number,
+                block,
+                metadata,
+            } => {
+                let written = self.support.write_block(block, wrap(metadata));
+                let event = written.map(move |result| report(result, Event::Written { number }));
+                self.writing.push_back(event.boxed());
+            }
+            Action::WriteConfigBlock {
+                number,
+                block,
+                metadata,
+            } => {
+                let written = self.support.write_config_block(block, wrap(metadata));
+                let support = Arc::clone(&self.support);
+                let event = written.map(move |result| match result {
+                    Ok(()) => config_applied(&*support, number),
+                    Err(error) => Event::WriteFailed(error),
+                });
+                self.writing.push_back(event.boxed());
+            }
+            Action::CatchUp { through } => self.asking.catch_up(through),
+            Action::AskWhetherNew => self.asking.ask_whether_new(self.core.status().members.len()),
+            Action::ArmBatchTimer { token, after } => self.timer = BatchTimer::armed(token, after),
+            Action::DisarmBatchTimer => self.timer = BatchTimer::stopped(),
+            Action::Resolve { tickets, outcome } => self.resolve(&tickets, &outcome),
+            Action::Notice(notice) => self.notice(&notice),
+            Action::Errored(error) => self.ending = Some(Ending::Failed(ChainFailure::Write(error))),
+            Action::NotMember => self.ending = Some(Ending::Ended(Ended::NotMember)),
+            Action::LostLog { reason } => self.ending = Some(Ending::Ended(Ended::LostLog { reason })),
+            Action::Finish => self.ending = Some(Ending::Ended(Ended::Halted)),
+        }
+    }
+
+    /// What is lost on the way raft sends again, if it knows; envelopes are handed again by their numbers.
+    fn send(&mut self, to: ConsenterId, kind: MessageKind, message: ClusterMessage) {
+        let sent = self.transport.send(to, kind, message);
+        if sent.is_err() && kind == MessageKind::Append && self.unreachable.insert(to) {
+            self.follow_ups.push(Event::Unreachable { to });
+        }
+    }
+
+    fn resolve(&mut self, tickets: &[TicketId], outcome: &Outcome) {
+        if matches!(outcome, Err(TicketError::Dropped { .. })) {
+            self.shared
+                .dropped
+                .fetch_add(tickets.len() as u64, Ordering::Relaxed);
+        }
+        self.open.resolve_listed(tickets, outcome);
+    }
+
+    fn notice(&mut self, notice: &Notice) {
+        self.is_news = true;
+        self.notices.notice(notice);
+    }
+
+    /// Tells everybody else how things stand, where that has changed.
+    fn publish(&mut self) {
+        let intake = self.core.intake();
+        self.shared.intake.send_if_modified(|now| {
+            let is_new = *now != intake;
+            if is_new {
+                *now = intake;
+            }
+            is_new
+        });
+        if !std::mem::take(&mut self.is_news) {
+            return;
+        }
+        let mut status = self.core.status();
+        self.suspicion.leader_is_known(status.leader.is_some());
+        if status.leader.is_some() {
+            self.asking.stop_asking_whether_new();
+        }
+        // With one or two members the loss of a leader is no more than logged (`docs/spec/behaviour.md` §5.8).
+        match status.leader {
+            Some(_) => self.shared.life.set_errored(false),
+            None if status.members.len() > 2 => self.shared.life.set_errored(true),
+            None => {}
+        }
+        if let Some(reason) = &self.log_trouble {
+            status.trouble = Some(format!("the disk of the log is full, waiting for room: {reason}"));
+        }
+        self.shared.see(status, self.core.members());
+    }
+}
+
+fn report(result: Result<(), WriteError>, written: Event) -> Event {
+    match result {
+        Ok(()) => written,
+        Err(error) => Event::WriteFailed(error),
+    }
+}
+
+fn config_applied(support: &dyn ConsenterSupport, number: BlockNumber) -> Event {
+    match config_in_force(support) {
+        Ok(config) => Event::ConfigApplied { number, config },
+        Err(reason) => Event::WriteFailed(WriteError {
+            number,
+            reason: format!("it is written, and a raft chain cannot go on with its config: {reason}"),
+        }),
+    }
+}
+
+/// How long what was taken in may take when the chain is halted and others can go on.
+const HALT_TIME_MAX: Duration = Duration::from_secs(2);
+
+impl Driver {
+    fn begin_halt(&mut self) {
+        self.is_halting = true;
+        self.mailbox.close();
+        if self.core.status().members.len() > 1 {
+            self.halt_by = Some(Instant::now() + HALT_TIME_MAX);
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! What a chain begins with: read from the ledger, the config in force and the log.
+
+use bytes::Bytes;
+use configtx::Severity;
+use configtx::consensus_metadata::RaftMetadata;
+use prost::Message;
+use protos::block::header_hash;
+use protos::wire::common::Block;
+use protos::wire::etcdraft::BlockMetadata;
+use protos::{BlockNumber, ConsenterId};
+
+use super::block_metadata::{read, read_block_metadata};
+use super::core::{ConfigInForce, Planted, Start, Tip};
+use super::log::RaftLog;
+use crate::consenter::{ConsenterMetadata, HandleChainError};
+use crate::support::ConsenterSupport;
+
+/// Slots of metadata in a block.
+const METADATA_SLOTS: usize = 5;
+
+/// All that the chain of a channel begins with. `metadata` is what the newest block carries. Reads the disk.
+pub(super) fn open(
+    support: &dyn ConsenterSupport,
+    metadata: &ConsenterMetadata,
+    log: &dyn RaftLog,
+    seed: u64,
+    incarnation: u64,
+) -> Result<Start, HandleChainError> {
+    let unusable = |reason: String| HandleChainError::Unusable { reason };
+    let config = config_in_force(support).map_err(unusable)?;
+    let place = support.own_place(&config.consenters);
+    let place = place.ok_or(HandleChainError::NotMember)?;
+    let tip = tip(
+        support,
+        read(metadata).map_err(unusable)?,
+        config.consenters.len(),
+    )
+    .map_err(unusable)?;
+    let id = own_id(&tip, config.consenters.len(), place).map_err(unusable)?;
+    Ok(Start {
+        channel: support.channel_id().clone(),
+        id,
+        seed,
+        incarnation,
+        log: log
+            .load(support.channel_id())
+            .map_err(|error| unusable(error.to_string()))?,
+        tip,
+        config,
+        planted: Planted::default(),
+    })
+}
+
+/// The node's raft id, by its place among the consenters.
+fn own_id(tip: &Tip, consenters: usize, place: usize) -> Result<ConsenterId, String> {
+    let ids = &tip.metadata.consenter_ids;
+    match ids.get(place) {
+        Some(id) if ids.len() == consenters => Ok(ConsenterId(*id)),
+        _ => Err(format!(
+            "the config has {consenters} consenters, the metadata of block {} has ids of {}",
+            tip.number.0,
+            ids.len()
+        )),
+    }
+}
+
+/// The config in force, as the core needs it; an error if the channel is not (or no longer) one of etcdraft.
+pub(super) fn config_in_force(support: &dyn ConsenterSupport) -> Result<ConfigInForce, String> {
+    let metadata = RaftMetadata::read(&support.consensus_metadata(), Severity::Commit);
+    let metadata = metadata.map_err(|error| error.to_string())?;
+    Ok(ConfigInForce {
+        sequence: support.config_seq(),
+        batch: support.batch_config(),
+        consenters: metadata.consenters,
+        options: metadata.options,
+    })
+}
+
+/// The ledger's tip, for a config with this many consenters. `metadata` is what its newest block says, if it says
+/// anything.
+pub(super) fn tip(
+    support: &dyn ConsenterSupport,
+    metadata: Option<BlockMetadata>,
+    consenters: usize,
+) -> Result<Tip, String> {
+    let number = support.height().0.checked_sub(1);
+    let number = BlockNumber(number.ok_or("the ledger is empty")?);
+    let block = read_block(support, number)?;
+    let metadata = match metadata {
+        Some(metadata) => metadata,
+        None => newest_metadata(support, number, consenters)?,
+    };
+    tip_of(number, block, metadata)
+}
+
+fn tip_of(number: BlockNumber, mut block: Block, metadata: BlockMetadata) -> Result<Tip, String> {
+    let header = block.header.as_ref();
+    let header = header.ok_or_else(|| format!("block {} has no header", number.0))?;
+    let hash = header_hash(header);
+    block.metadata.get_or_insert_default().metadata = vec![Bytes::new(); METADATA_SLOTS];
+    Ok(Tip {
+        number,
+        hash,
+        metadata,
+        entry: block.encode_to_vec().into(),
+    })
+}
+
+fn read_block(support: &dyn ConsenterSupport, number: BlockNumber) -> Result<Block, String> {
+    let block = support.block(number)?;
+    block.ok_or_else(|| format!("block {} is not in the ledger", number.0))
+}
+
+/// What the newest block says that says anything; what a genesis block means if none does.
+fn newest_metadata(
+    support: &dyn ConsenterSupport,
+    tip: BlockNumber,
+    consenters: usize,
+) -> Result<BlockMetadata, String> {
+    for number in (1..=tip.0).rev().map(BlockNumber) {
+        let said = read_block_metadata(&read_block(support, number)?);
+        if let Some(metadata) = said.map_err(|error| format!("block {}: {error}", number.0))? {
+            return Ok(metadata);
+        }
+    }
+    Ok(BlockMetadata {
+        consenter_ids: (1..=consenters as u64).collect(),
+        next_consenter_id: consenters as u64 + 1,
+        raft_index: 0,
+    })
+}
