@@ -57,20 +57,21 @@ impl Pauses {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct StreamPauses(Duration);
 
-/// The first and shortest.
-const STREAM_PAUSE_MIN: Duration = Duration::from_millis(100);
 /// The longest.
 const STREAM_PAUSE_MAX: Duration = Duration::from_secs(5);
 
 impl StreamPauses {
+    /// The first and shortest.
+    pub(super) const SHORTEST: Duration = Duration::from_millis(100);
+
     pub(super) fn new() -> Self {
-        Self(STREAM_PAUSE_MIN)
+        Self(Self::SHORTEST)
     }
 
     /// How long to wait, the stream having lived for `lived`.
     pub(super) fn next(&mut self, lived: Duration) -> Duration {
         if lived > STREAM_PAUSE_MAX {
-            self.0 = STREAM_PAUSE_MIN;
+            self.0 = Self::SHORTEST;
         }
         let pause = self.0;
         self.0 = (pause * 2).min(STREAM_PAUSE_MAX);
@@ -118,7 +119,7 @@ mod tests {
             pauses.next(at_once);
         }
         assert_eq!(pauses.next(at_once), STREAM_PAUSE_MAX);
-        assert_eq!(pauses.next(Duration::from_mins(1)), STREAM_PAUSE_MIN);
-        assert_eq!(pauses.next(at_once), STREAM_PAUSE_MIN * 2);
+        assert_eq!(pauses.next(Duration::from_mins(1)), StreamPauses::SHORTEST);
+        assert_eq!(pauses.next(at_once), StreamPauses::SHORTEST * 2);
     }
 }

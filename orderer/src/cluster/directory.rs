@@ -2,17 +2,25 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
 
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use protos::{ChannelId, ConsenterId};
 
 use super::counters::Refused;
 use super::link::Link;
 use super::tls_key::TlsKey;
 
+/// A peer that opens streams for hundreds of channels is taken for alive once within this.
+const HEARD_PAUSE: Duration = Duration::from_millis(50);
+
 /// The peers of every channel, by the public keys of their client certificates.
 #[derive(Debug, Default)]
-pub(super) struct Directory(RwLock<HashMap<ChannelId, Members>>);
+pub(super) struct Directory {
+    channels: RwLock<HashMap<ChannelId, Members>>,
+    /// When each peer was heard of last.
+    heard: Mutex<HashMap<TlsKey, Instant>>,
+}
 
 #[derive(Debug)]
 struct Members {
@@ -33,12 +41,12 @@ impl Directory {
     /// Replaces the peers of `channel`.
     pub(super) fn set(&self, channel: &ChannelId, token: u64, callers: HashMap<TlsKey, Caller>) {
         let members = Members { token, callers };
-        self.0.write().insert(channel.clone(), members);
+        self.channels.write().insert(channel.clone(), members);
     }
 
     /// Takes the peers away that the transport `token` has set; those of a later one stay.
     pub(super) fn remove(&self, channel: &ChannelId, token: u64) {
-        let mut channels = self.0.write();
+        let mut channels = self.channels.write();
         if channels
             .get(channel)
             .is_some_and(|members| members.token == token)
@@ -49,7 +57,7 @@ impl Directory {
 
     /// The consenter of `channel` that has `key`.
     pub(super) fn caller(&self, channel: &str, key: &TlsKey) -> Result<(ChannelId, ConsenterId), Refused> {
-        let channels = self.0.read();
+        let channels = self.channels.read();
         let (channel, members) = channels.get_key_value(channel).ok_or(Refused::UnknownChannel)?;
         let caller = members.callers.get(key).ok_or(Refused::NotAuthorized)?;
         Ok((channel.clone(), caller.id))
@@ -57,7 +65,7 @@ impl Directory {
 
     /// The consenters of `channel` with their keys, in words.
     pub(super) fn describe(&self, channel: &str) -> String {
-        let channels = self.0.read();
+        let channels = self.channels.read();
         let callers = channels.get(channel).map(|members| &members.callers);
         let mut known: Vec<String> = callers
             .into_iter()
@@ -70,19 +78,34 @@ impl Directory {
 
     /// Whether `key` is that of a peer of any channel.
     pub(super) fn knows(&self, key: &TlsKey) -> bool {
-        let channels = self.0.read();
+        let channels = self.channels.read();
         channels.values().any(|members| members.callers.contains_key(key))
     }
 
-    /// Whoever has `key` was heard of: connections to it that wait for their next attempt wait no longer.
-    pub(super) fn heard_of(&self, key: &TlsKey) {
-        let channels = self.0.read();
+    /// Whoever has `key` was heard of: connections to it, and streams, that wait for their next attempt wait no
+    /// longer. Does nothing for strangers.
+    pub(super) fn heard_of(&self, key: &TlsKey, now: Instant) {
+        if !self.knows(key) || !self.is_due(key, now) {
+            return;
+        }
+        let channels = self.channels.read();
         let callers = channels.values().filter_map(|members| members.callers.get(key));
         for link in callers.flat_map(|caller| &caller.links) {
             if let Some(link) = Weak::upgrade(link) {
                 link.wake();
             }
         }
+    }
+
+    fn is_due(&self, key: &TlsKey, now: Instant) -> bool {
+        let mut heard = self.heard.lock();
+        let last = heard.get(key).copied();
+        let due = last.is_none_or(|last| now.saturating_duration_since(last) >= HEARD_PAUSE);
+        if due {
+            heard.retain(|_, last| now.saturating_duration_since(*last) < HEARD_PAUSE);
+            heard.insert(key.clone(), now);
+        }
+        due
     }
 }
 

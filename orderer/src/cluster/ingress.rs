@@ -94,7 +94,7 @@ impl Step {
             self.tell(&refusal, peer.remote_addr);
             return codec::refusal(&refusal.status);
         };
-        self.cluster.directory.heard_of(&key);
+        self.cluster.directory.heard_of(&key, Instant::now());
         // A stranger is told after its first message why it is refused, and takes no room before.
         let bytes_max = if self.cluster.directory.knows(&key) {
             self.recv_bytes_max

@@ -66,8 +66,10 @@ pub(super) struct Shared {
     pub(super) is_down: AtomicBool,
     expiry: Arc<Expiry>,
     asking: mpsc::UnboundedSender<Arc<Lane>>,
-    /// The peer was heard of: the pause before the next attempt ends.
+    /// The peer was heard of: the pause before the next attempt to connect ends.
     sign_of_life: Notify,
+    /// When the peer was last heard of; streams that it has ended are tried again then.
+    heard: watch::Sender<Option<Instant>>,
 }
 
 /// One connection, as long as this lives.
@@ -101,6 +103,7 @@ impl Link {
             expiry: parts.expiry,
             asking,
             sign_of_life: Notify::new(),
+            heard: watch::Sender::new(None),
         });
         let running = Running {
             shared: Arc::clone(&shared),
@@ -125,6 +128,7 @@ impl Link {
         if self.shared.is_down.load(Ordering::Relaxed) {
             self.shared.sign_of_life.notify_one();
         }
+        self.shared.heard.send_replace(Some(Instant::now()));
     }
 }
 
@@ -139,6 +143,11 @@ impl Shared {
     pub(super) fn ask(&self, lane: Arc<Lane>) {
         // Fails only when the link is gone, and then the lane is closed.
         let _ = self.asking.send(lane);
+    }
+
+    /// Tells when the peer was heard of last.
+    pub(super) fn heard(&self) -> watch::Receiver<Option<Instant>> {
+        self.heard.subscribe()
     }
 }
 

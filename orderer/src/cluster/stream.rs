@@ -8,6 +8,7 @@ use bytes::Bytes;
 use h2::client::{ResponseFuture, SendRequest};
 use h2::{Reason, SendStream};
 use http::{HeaderMap, Method, Request, Uri, Version};
+use tokio::sync::watch;
 use tokio::time::Instant;
 use tonic::Status;
 
@@ -24,6 +25,9 @@ const SAID_TIME: Duration = Duration::from_mins(1);
 
 /// No stream can be opened on the connection any more: it is broken, or used up.
 pub(super) struct NoStreams;
+
+/// A peer that was heard of within this may soon take what it refused before.
+const RECENT: Duration = Duration::from_secs(2);
 
 /// How a stream ended.
 enum Ended {
@@ -62,8 +66,21 @@ pub(super) async fn serve(
         };
         lane.ended(true);
         tell(&lane, &link, &reason);
-        tokio::time::sleep(pauses.next(began.elapsed())).await;
+        pause(&mut pauses, began.elapsed(), link.heard()).await;
         lane.ready_again();
+    }
+}
+
+/// Waits before the next stream, `lived` after the last one's beginning. The pause is short when the peer calls us:
+/// it may just have joined the channel, or be about to.
+async fn pause(pauses: &mut StreamPauses, lived: Duration, mut heard: watch::Receiver<Option<Instant>>) {
+    let is_recent = |heard: &Option<Instant>| heard.is_some_and(|heard| heard.elapsed() < RECENT);
+    let shortest = StreamPauses::SHORTEST;
+    tokio::time::sleep(shortest).await;
+    let rest = pauses.next(lived).saturating_sub(shortest);
+    tokio::select! {
+        () = tokio::time::sleep(rest) => {}
+        Ok(_) = heard.wait_for(is_recent) => {}
     }
 }
 

@@ -138,6 +138,27 @@ async fn a_peer_that_is_restarted_is_reached_again_soon_and_its_streams_are_coun
 }
 
 #[tokio::test]
+async fn a_peer_that_joins_a_channel_late_is_sent_to_as_soon_as_it_calls() {
+    let world = World::new();
+    let (one, mut two) = (world.node(1).await, world.node(2).await);
+    let sender = one.join("ch", &[&two]);
+    let beat = || sender.send(TWO, MessageKind::Heartbeat, consensus(b"beat", b""));
+    // Long enough for the pauses between refused streams to grow beyond what is waited for below.
+    let began = tokio::time::Instant::now();
+    while began.elapsed() < Duration::from_secs(4) {
+        beat().unwrap();
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert!(two.cluster.counters().refused(Refused::UnknownChannel) >= 3);
+    beat().unwrap();
+    let joined = tokio::time::Instant::now();
+    let _receiver = two.join("ch", &[&one]);
+    two.next("ch").await;
+    let took = joined.elapsed();
+    assert!(took < Duration::from_secs(1), "it took {took:?}");
+}
+
+#[tokio::test]
 async fn a_node_knows_itself_by_its_servers_key() {
     let world = World::new();
     let (one, two) = (world.node(1).await, world.node(2).await);
