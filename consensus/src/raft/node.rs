@@ -148,9 +148,14 @@ impl Node {
         self.raw.raft.raft_log.last_index()
     }
 
+    /// Up to where raft knows its log to be durable.
+    pub(super) fn persisted_index(&self) -> u64 {
+        self.raw.raft.raft_log.persisted
+    }
+
     /// True when raft knows that everything in its log is durable.
     pub(super) fn is_all_persisted(&self) -> bool {
-        self.raw.raft.raft_log.persisted == self.last_index()
+        self.persisted_index() == self.last_index()
     }
 
     pub(super) fn window(&self) -> &Window {

@@ -317,7 +317,7 @@ impl RaftCore {
         let (number, hash) = (BlockNumber(header.number), header_hash(&header));
         let link = Link { number, hash };
         let facts = config_facts(&block);
-        let tickets = self.match_block(&block, facts.as_ref());
+        let tickets = self.match_block(&block, number, facts.as_ref());
         if number <= self.apply.tip.number {
             check_passed(self.apply.passed, self.apply.tip, &header, hash)
                 .map_err(|reason| failed(number.0, reason))?;
@@ -499,19 +499,29 @@ impl RaftCore {
     }
 
     /// The envelopes of this node in a block, found.
-    fn match_block(&mut self, block: &Block, facts: Option<&ConfigFacts>) -> Vec<TicketId> {
+    fn match_block(
+        &mut self,
+        block: &Block,
+        number: BlockNumber,
+        facts: Option<&ConfigFacts>,
+    ) -> Vec<TicketId> {
         if self.pending.is_empty() {
             return Vec::new();
         }
         let found: Vec<_> = if let Some(facts) = facts {
-            self.pending.take_config(&facts.update).into_iter().collect()
+            self.pending
+                .take_config(&facts.update, number)
+                .into_iter()
+                .collect()
         } else {
             let entries = block.data.iter().flat_map(|data| &data.data);
-            entries
-                .filter_map(|entry| self.pending.take_normal(entry))
-                .collect()
+            let found = entries.filter_map(|entry| self.pending.take_normal(entry, number));
+            found.collect()
         };
-        let mut tickets: Vec<_> = found.into_iter().map(|waiting| waiting.ticket).collect();
+        for (place, _) in &found {
+            self.handing.note_seen(*place);
+        }
+        let mut tickets: Vec<_> = found.into_iter().map(|(_, waiting)| waiting.ticket).collect();
         tickets.sort_unstable();
         tickets
     }

@@ -14,7 +14,7 @@ use super::{Action, RaftCore, Turn};
 use crate::ticket::TicketError;
 use crate::transport::{ClusterMessage, ForwardMark, MessageKind};
 
-/// Most bytes kept to be handed again. More are seen in blocks than wait before them, so the leader has the oldest.
+/// Most bytes kept to be handed again. Beyond it, nothing more is handed until some of them are seen.
 const SENT_BYTES_MAX: usize = 32 << 20;
 
 /// What was handed in one term.
@@ -28,6 +28,8 @@ pub(super) struct Handing {
     /// From the first one not seen yet.
     sent: VecDeque<Sent>,
     sent_bytes: usize,
+    /// How many of them were found in a block.
+    seen: usize,
     /// Ticks since one was seen or all were handed again; after how many they are handed again.
     waited: u64,
     patience: u64,
@@ -39,6 +41,8 @@ struct Sent {
     place: Place,
     envelope: Envelope,
     config_seq: ConfigSeq,
+    /// It was found in a block.
+    is_seen: bool,
 }
 
 impl Handing {
@@ -56,9 +60,20 @@ impl Handing {
         self.sent.push_back(sent);
     }
 
+    /// An envelope was found in a block.
+    pub(super) fn note_seen(&mut self, place: Place) {
+        if let Ok(at) = self.sent.binary_search_by_key(&place, |sent| sent.place) {
+            self.sent[at].is_seen = true;
+            self.seen += 1;
+        }
+    }
+
     fn pop(&mut self) {
-        let popped = self.sent.pop_front();
-        self.sent_bytes -= popped.map_or(0, |sent| sent.envelope.entry().len());
+        let Some(popped) = self.sent.pop_front() else {
+            return;
+        };
+        self.sent_bytes -= popped.envelope.entry().len();
+        self.seen -= usize::from(popped.is_seen);
     }
 }
 
@@ -80,11 +95,12 @@ impl RaftCore {
             let (term, first, patience) = (self.node.term(), self.pending.first(), self.patience());
             self.handing.begin(term, first, patience);
         }
-        while self.handing.next < self.pending.end() {
+        let tip = self.apply.tip().number;
+        while self.handing.next < self.pending.end() && self.handing.sent_bytes < SENT_BYTES_MAX {
             let place = self.handing.next;
             self.handing.next += 1;
             if let Some(waiting) = self.pending.get_mut(place) {
-                waiting.was_handed = true;
+                waiting.handed_at.get_or_insert(tip);
                 let (envelope, config_seq) = (waiting.envelope.clone(), waiting.config_seq);
                 let kind = waiting.kind;
                 if leader == self.node.id() {
@@ -115,6 +131,7 @@ impl RaftCore {
             place,
             envelope,
             config_seq,
+            is_seen: false,
         };
         turn.push(self.submit(leader, &sent));
         self.handing.push(sent);
@@ -162,11 +179,13 @@ impl RaftCore {
         }
     }
 
-    /// The leader takes them in order, so what stands before the first unseen one needs no keeping.
+    /// Forgets what the leader surely has: what was seen, and, since it takes them in order, what nobody waits for any
+    /// more or is too much to keep, if something after it was seen. Anything else keeps its number: a hole would stop
+    /// all that follow.
     fn forget_seen(&mut self) {
         let mut is_any = false;
         while let Some(sent) = self.handing.sent.front()
-            && (self.pending.get(sent.place).is_none() || self.handing.sent_bytes > SENT_BYTES_MAX)
+            && (sent.is_seen || (self.handing.seen > 0 && self.is_given_up(sent)))
         {
             self.handing.pop();
             is_any = true;
@@ -177,6 +196,10 @@ impl RaftCore {
         }
     }
 
+    fn is_given_up(&self, sent: &Sent) -> bool {
+        self.pending.get(sent.place).is_none() || self.handing.sent_bytes >= SENT_BYTES_MAX
+    }
+
     fn patience(&self) -> u64 {
         2 * self.election_ticks()
     }
@@ -184,7 +207,11 @@ impl RaftCore {
     /// Blocks were taken over without being seen here: whatever was handed may be in one of them.
     pub(super) fn forget_handed(&mut self, turn: &mut Turn<'_>) {
         let handed: Vec<_> = (self.pending.first()..self.pending.end())
-            .filter(|place| self.pending.get(*place).is_some_and(|waiting| waiting.was_handed))
+            .filter(|place| {
+                self.pending
+                    .get(*place)
+                    .is_some_and(|waiting| waiting.handed_at.is_some())
+            })
             .collect();
         let removed = handed.into_iter().filter_map(|place| self.pending.remove(place));
         let tickets = removed.map(|waiting| waiting.ticket).collect();
@@ -194,7 +221,8 @@ impl RaftCore {
     /// The end: nothing that waits gets a block from here.
     pub(super) fn fail_pending(&mut self, reason: &str, turn: &mut Turn<'_>) {
         let all = self.pending.take_all();
-        let (handed, others): (Vec<_>, Vec<_>) = all.into_iter().partition(|waiting| waiting.was_handed);
+        let (handed, others): (Vec<_>, Vec<_>) =
+            all.into_iter().partition(|waiting| waiting.handed_at.is_some());
         turn.unknown(handed.iter().map(|waiting| waiting.ticket).collect(), reason);
         let others = others.iter().map(|waiting| waiting.ticket).collect();
         turn.resolve(others, Err(TicketError::Halted));

@@ -158,7 +158,7 @@ impl RaftCore {
         {
             let place = self.pending.first();
             if let Some(waiting) = self.pending.remove(place) {
-                let list = if waiting.was_handed {
+                let list = if waiting.handed_at.is_some() {
                     &mut handed
                 } else {
                     &mut others

@@ -163,14 +163,21 @@ pub(in crate::raft) fn write_change(change: Change) -> Bytes {
 impl RaftCore {
     /// Applies a committed membership change.
     pub(super) fn apply_change(&mut self, entry: &LogEntry, turn: &mut Turn<'_>) {
-        let before = self.node.voters();
-        let change = read_change(&entry.data);
-        let voters = match change {
-            Some(change) => self.node.apply_change(change),
-            None => before.clone(),
+        let Some(change) = read_change(&entry.data) else {
+            return;
         };
+        self.change_voters(change, entry.index, turn);
+        if change == Change::Remove(self.node.id()) {
+            self.leave(turn);
+        }
+    }
+
+    /// Changes the voters as of the entry at `index`.
+    pub(super) fn change_voters(&mut self, change: Change, index: u64, turn: &mut Turn<'_>) {
+        let before = self.node.voters();
+        let voters = self.node.apply_change(change);
         let members = MembersAt {
-            index: entry.index,
+            index,
             voters: voters.clone(),
         };
         self.node.window_mut().set_voters(&voters);
@@ -180,14 +187,9 @@ impl RaftCore {
         };
         self.persist(write, turn);
         if voters != before {
-            turn.notice(Notice::MembersChanged {
-                voters: voters.clone(),
-            });
+            turn.notice(Notice::MembersChanged { voters });
         }
         self.set_peers(turn);
-        if change == Some(Change::Remove(self.node.id())) {
-            self.leave(turn);
-        }
     }
 
     /// This node is no member any more.

@@ -241,6 +241,7 @@ impl RaftCore {
                 break;
             }
             self.ripen(turn);
+            self.drop_the_other(turn);
             self.elect_alone();
             self.watch_lead(turn);
             self.watch_leader(turn);

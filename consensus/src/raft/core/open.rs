@@ -349,7 +349,7 @@ impl RaftCore {
     /// Counts from now on, if the log holds what it must.
     pub(super) fn ripen(&mut self, turn: &mut Turn<'_>) {
         if let Season::Until(index) = self.season
-            && self.node.last_index() >= index
+            && self.node.persisted_index() >= index
             && !self.persisting.holds_snapshot()
         {
             self.enter(Season::Seasoned, turn);
@@ -363,6 +363,22 @@ impl RaftCore {
             && !self.apply.has_snapshot()
             && !self.persisting.holds_snapshot()
             && (!self.is_alone() || (self.persisting.is_synced() && self.node.is_all_persisted()))
+    }
+
+    /// Goes on alone where the config in force has no other member and raft waits for a second one: that one may have
+    /// left on learning of it. Nothing can have been decided without this member.
+    pub(super) fn drop_the_other(&mut self, turn: &mut Turn<'_>) {
+        let own = self.node.id();
+        let is_stuck = self.node.leader().is_none() && self.members.ids == [own] && !self.apply.is_held();
+        let voters = self.node.voters();
+        let other = match voters[..] {
+            [first, second] if first == own => second,
+            [first, second] if second == own => first,
+            _ => return,
+        };
+        if is_stuck && self.season == Season::Seasoned {
+            self.change_voters(Change::Remove(other), self.apply.index(), turn);
+        }
     }
 
     /// True if no other member votes.

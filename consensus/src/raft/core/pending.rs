@@ -8,7 +8,7 @@ use std::hash::{BuildHasher, Hasher};
 
 use bytes::Bytes;
 use foldhash::fast::FixedState;
-use protos::{ConfigSeq, Envelope};
+use protos::{BlockNumber, ConfigSeq, Envelope};
 
 use super::config_facts::ConfigFacts;
 use crate::chain::SubmissionKind;
@@ -27,8 +27,8 @@ pub(super) struct Waiting {
     pub(super) config_seq: ConfigSeq,
     /// The tick at which it came.
     pub(super) since: u64,
-    /// Some leader may have it, this node perhaps.
-    pub(super) was_handed: bool,
+    /// The newest block when it was first handed to a leader, this node perhaps: it can only be in a later one.
+    pub(super) handed_at: Option<BlockNumber>,
     key: Key,
 }
 
@@ -103,7 +103,7 @@ impl Pending {
             kind,
             config_seq,
             since,
-            was_handed: false,
+            handed_at: None,
             key: Key { hash, update },
         }));
     }
@@ -133,27 +133,35 @@ impl Pending {
         Some(waiting)
     }
 
-    /// Takes out the oldest normal envelope with the bytes of this block entry.
-    pub(super) fn take_normal(&mut self, entry: &Bytes) -> Option<Waiting> {
-        self.take(entry, |waiting| {
+    /// Takes out the oldest normal envelope with the bytes of this entry of the block of that number.
+    pub(super) fn take_normal(&mut self, entry: &Bytes, number: BlockNumber) -> Option<(Place, Waiting)> {
+        self.take(entry, number, |waiting| {
             waiting.key.update.is_none() && waiting.envelope.entry() == entry
         })
     }
 
-    /// Takes out the oldest config envelope made from this update.
-    pub(super) fn take_config(&mut self, update: &Bytes) -> Option<Waiting> {
-        self.take(update, |waiting| waiting.key.update.as_ref() == Some(update))
+    /// Takes out the oldest config envelope made from this update, which is in the block of that number.
+    pub(super) fn take_config(&mut self, update: &Bytes, number: BlockNumber) -> Option<(Place, Waiting)> {
+        self.take(update, number, |waiting| {
+            waiting.key.update.as_ref() == Some(update)
+        })
     }
 
-    fn take(&mut self, key: &Bytes, is_it: impl Fn(&Waiting) -> bool) -> Option<Waiting> {
+    fn take(
+        &mut self,
+        key: &Bytes,
+        number: BlockNumber,
+        is_it: impl Fn(&Waiting) -> bool,
+    ) -> Option<(Place, Waiting)> {
         if self.slots.is_empty() {
             return None;
         }
         let hash = self.hash(key);
         let mut places = self.by_hash.range((hash, 0)..=(hash, Place::MAX));
-        let found = places.find(|(_, place)| self.get(*place).is_some_and(&is_it));
+        let may_be = |waiting: &Waiting| waiting.handed_at.is_some_and(|at| at < number) && is_it(waiting);
+        let found = places.find(|(_, place)| self.get(*place).is_some_and(may_be));
         let (_, place) = *found?;
-        self.remove(place)
+        self.remove(place).map(|waiting| (place, waiting))
     }
 
     fn hash(&self, bytes: &[u8]) -> u64 {

@@ -80,13 +80,14 @@ impl RaftCore {
         }
     }
 
-    /// Of two members each has everything that was ever committed, and none can lead without the other's vote: there
-    /// a member that has no log yet may vote, or a channel that grows from one to two would never have a leader.
+    /// A member without log may still vote where the members are even in number, or a channel that grows from one to
+    /// two while the second is not up would never have a leader. Of 2k members, whatever this one may once have helped
+    /// to commit or elect is held by k others; the k - 1 that remain are no majority with it (ADR 017).
     fn may_vote(&mut self, turn: &mut Turn<'_>) -> bool {
         if self.season == Season::Seasoned {
             return true;
         }
-        let is_needed = self.members.ids.len() == 2 && self.season != Season::Asking;
+        let is_needed = self.members.ids.len().is_multiple_of(2) && self.season != Season::Asking;
         if is_needed && self.season == Season::Silent {
             self.enter(Season::Unheard, turn);
         }

@@ -183,7 +183,9 @@ fn check_append(message: &raftpb::Message, node: &Node) -> Checked {
         });
     }
     let mut before = log_term;
-    let mut number = node.window().place(index).map(|place| place.number);
+    // Only an entry of the leader's own log says which block comes next; ours may have to give way.
+    let place = node.window().place(index).filter(|place| place.term == log_term);
+    let mut number = place.map(|place| place.number);
     for (expected, entry) in (index + 1..).zip(&message.entries) {
         if entry.index != expected {
             let found = entry.index;

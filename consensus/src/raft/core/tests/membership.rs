@@ -183,3 +183,39 @@ fn a_message_to_a_newer_id_ends_the_chain() {
     assert!(node.notices.contains(&Notice::AddressedAs(ConsenterId(9))));
     assert_eq!(node.ended, Some(Action::NotMember));
 }
+
+#[test]
+fn the_one_that_stays_of_two_goes_on_though_the_other_has_left() {
+    let mut world = World::running(&[1, 2]);
+    let stays = world.leader().unwrap();
+    let gone = world.follower();
+    world.reconfigure(stays, consenters(&[stays]), "remove");
+    for _ in 0..40 {
+        if world.nodes[&stays].ledger.len() == 2 {
+            break;
+        }
+        world.tick(1);
+    }
+    world.crash(stays);
+    world.nodes.get_mut(&stays).unwrap().log.members.voters = vec![ConsenterId(1), ConsenterId(2)];
+    world.crash(gone);
+    world.start(stays).unwrap();
+    world.tick(1);
+    assert_eq!(world.leader(), Some(stays));
+    world.submit(stays, "a");
+    world.tick(1);
+    assert_eq!(world.names(stays), [["config"], ["a"]]);
+}
+
+#[test]
+fn a_newcomer_that_makes_the_members_even_votes_before_it_has_the_log() {
+    let mut world = World::running(&[1, 2, 3]);
+    world.reconfigure(1, consenters(&[1, 2, 3, 4]), "add 4");
+    world.tick(3);
+    let gone = world.leader().unwrap();
+    world.crash(gone);
+    world.join_behind(4, world.nodes.keys().copied().find(|id| *id != gone).unwrap());
+    world.start(4).unwrap();
+    world.tick(1);
+    assert_ne!(world.elect(), 4);
+}

@@ -248,3 +248,57 @@ fn marks_of_other_terms_doubled_and_early_ones_are_dropped() {
     world.tick(1);
     assert_eq!(world.names(follower), [["first"], ["second"]]);
 }
+
+#[test]
+fn a_dropped_envelope_leaves_no_hole_in_the_numbers() {
+    let mut world = World::running(&[1, 2, 3]);
+    let (leader, follower) = (world.leader().unwrap(), world.follower());
+    world.cut.insert((follower, leader));
+    let dropped = world.submit(follower, "bad");
+    world.run();
+    world.cut.clear();
+    world.reconfigure(leader, consenters(&[1, 2, 3]), "same");
+    world.tick(2);
+    assert!(matches!(world.told(follower, dropped), Some(Err(TicketError::Dropped { .. }))));
+    world.submit(follower, "a");
+    let to = ConsenterId(leader);
+    world.step(follower, Event::SubmitStreamOpened { to });
+    world.tick(2);
+    assert_eq!(world.names(leader), [["config"], ["a"]]);
+}
+
+#[test]
+fn an_envelope_is_not_found_in_a_block_from_before_it_was_handed() {
+    let mut world = World::running(&[1, 2, 3]);
+    let (leader, follower) = (world.leader().unwrap(), world.follower());
+    world.submit(leader, "a");
+    world.tick(1);
+    let again = world.submit(follower, "a");
+    world.tick(1);
+    assert_eq!(world.told(follower, again), Some(Ok(BlockNumber(2))));
+}
+
+#[test]
+fn equal_envelopes_are_told_their_blocks_the_oldest_first() {
+    let mut world = World::running(&[1, 2, 3]);
+    let follower = world.follower();
+    let tickets = ["same", "same"].map(|name| world.submit(follower, name));
+    world.tick(2);
+    assert_eq!(world.names(follower), [["same"], ["same"]]);
+    assert_eq!(world.told(follower, tickets[0]), Some(Ok(BlockNumber(1))));
+    assert_eq!(world.told(follower, tickets[1]), Some(Ok(BlockNumber(2))));
+}
+
+#[test]
+fn what_no_leader_took_for_a_minute_is_given_up() {
+    let mut world = World::running(&[1, 2, 3]);
+    let leader = world.leader().unwrap();
+    for other in [1, 2, 3] {
+        world.cut.extend([(leader, other), (other, leader)]);
+    }
+    world.tick(3 * ELECTION);
+    let ticket = world.submit(leader, "a");
+    world.tick(601);
+    let reason = "no leader took it within 60 seconds".to_owned();
+    assert_eq!(world.told(leader, ticket), Some(Err(TicketError::Dropped { reason })));
+}
