@@ -16,6 +16,8 @@ use super::node::window::block_number;
 use crate::transport::MessageKind;
 
 mod check;
+#[cfg(test)]
+mod tests;
 
 pub(super) use check::{Refusal, read};
 

@@ -259,7 +259,10 @@ fn a_dropped_envelope_leaves_no_hole_in_the_numbers() {
     world.cut.clear();
     world.reconfigure(leader, consenters(&[1, 2, 3]), "same");
     world.tick(2);
-    assert!(matches!(world.told(follower, dropped), Some(Err(TicketError::Dropped { .. }))));
+    assert!(matches!(
+        world.told(follower, dropped),
+        Some(Err(TicketError::Dropped { .. }))
+    ));
     world.submit(follower, "a");
     let to = ConsenterId(leader);
     world.step(follower, Event::SubmitStreamOpened { to });
@@ -300,5 +303,8 @@ fn what_no_leader_took_for_a_minute_is_given_up() {
     let ticket = world.submit(leader, "a");
     world.tick(601);
     let reason = "no leader took it within 60 seconds".to_owned();
-    assert_eq!(world.told(leader, ticket), Some(Err(TicketError::Dropped { reason })));
+    assert_eq!(
+        world.told(leader, ticket),
+        Some(Err(TicketError::Dropped { reason }))
+    );
 }
