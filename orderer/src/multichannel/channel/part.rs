@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use consensus::{Chain, Consenter, Ended, HandleChainError};
+use consensus::{Chain, Consenter, ConsenterSupport as _, Ended, HandleChainError};
 use protos::ConsenterId;
 
 use super::Channel;
@@ -21,6 +21,9 @@ const SHORT_PART: Duration = Duration::from_secs(2);
 const SHORT_PARTS_MAX: u32 = 3;
 /// The pause after more of them.
 const SHORT_PARTS_PAUSE: Duration = Duration::from_secs(5);
+
+/// How long the last blocks of a part may take to be durable.
+const SETTLE_TIME_MAX: Duration = Duration::from_secs(10);
 
 /// What this node does on a channel.
 pub enum Part {
@@ -106,6 +109,7 @@ impl Turns {
     async fn keep(mut self) {
         while let Some(next) = self.end_of_part().await {
             self.pause().await;
+            self.settle().await;
             let turns = Self {
                 channel: Arc::clone(&self.channel),
                 node: self.node.clone(),
@@ -187,6 +191,17 @@ impl Turns {
         if self.short > SHORT_PARTS_MAX {
             tokio::time::sleep(SHORT_PARTS_PAUSE).await;
         }
+    }
+
+    /// Waits for blocks that the part before has handed over: the next one begins with what is durable.
+    async fn settle(&self) {
+        let Some(support) = &self.channel.support else {
+            return;
+        };
+        let (mut heights, taken) = (support.view().heights(), support.height());
+        let durable = heights.wait_for(|height| *height >= taken);
+        // On a disk that is full for longer the next part finds out by itself.
+        let _ = tokio::time::timeout(SETTLE_TIME_MAX, durable).await;
     }
 
     /// Makes the next part. Reads the disk on the calling thread.
