@@ -373,9 +373,13 @@ fn start_authorities(manager: &Arc<Manager>, cluster: &Arc<Cluster>, acceptors: 
     let mut configs = manager.node().configs.subscribe();
     configs.mark_unchanged();
     take_authorities(manager, cluster, &acceptors);
-    let (manager, cluster) = (Arc::clone(manager), Arc::clone(cluster));
+    // Whoever stops the node waits until nobody has the channels any more.
+    let (manager, cluster) = (Arc::downgrade(manager), Arc::clone(cluster));
     tokio::spawn(async move {
         while configs.changed().await.is_ok() {
+            let Some(manager) = manager.upgrade() else {
+                return;
+            };
             take_authorities(&manager, &cluster, &acceptors);
         }
     });
