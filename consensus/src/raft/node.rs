@@ -19,7 +19,7 @@ use slog::{Discard, Logger, o};
 
 use super::core::write_change;
 use super::log::{Checkpoint, EntryKind, HardState, LogEntry};
-use super::wire::{Incoming, Outgoing, encode};
+use super::wire::{Incoming, Outgoing, What, encode};
 
 pub(super) mod window;
 
@@ -81,6 +81,8 @@ pub(super) struct Output {
 /// One member's raft.
 pub(super) struct Node {
     raw: RawNode<Window>,
+    /// In rising order.
+    voters: Vec<ConsenterId>,
     seed: u64,
     election_ticks: usize,
 }
@@ -117,9 +119,11 @@ impl Node {
         let raw = RawNode::new(&config, window, &Logger::root(Discard, o!()));
         let mut node = Self {
             raw: raw.map_err(|error| error.to_string())?,
+            voters: Vec::new(),
             seed: settings.seed,
             election_ticks: settings.election_ticks,
         };
+        node.voters = node.read_voters();
         node.set_timeout();
         Ok(node)
     }
@@ -167,7 +171,11 @@ impl Node {
     }
 
     /// In rising order.
-    pub(super) fn voters(&self) -> Vec<ConsenterId> {
+    pub(super) fn voters(&self) -> &[ConsenterId] {
+        &self.voters
+    }
+
+    fn read_voters(&self) -> Vec<ConsenterId> {
         sorted(self.raw.raft.prs().conf().to_conf_state().get_voters())
     }
 
@@ -215,7 +223,11 @@ impl Node {
 
     /// Takes a checked message. Answers of those who are no members are passed over.
     pub(super) fn step(&mut self, message: Incoming) {
+        let may_restore = message.what == What::Snapshot;
         let _ = self.raw.step(message.into_message());
+        if may_restore {
+            self.voters = self.read_voters();
+        }
         self.set_timeout();
     }
 
@@ -247,8 +259,9 @@ impl Node {
 
     /// Applies a committed membership change; the voters then. One that raft refuses, such as the removal of the
     /// last voter, changes nothing, here as everywhere.
-    pub(super) fn apply_change(&mut self, change: Change) -> Vec<ConsenterId> {
+    pub(super) fn apply_change(&mut self, change: Change) -> &[ConsenterId] {
         let _ = self.raw.apply_conf_change(&conf_change(change));
+        self.voters = self.read_voters();
         if self.leads() && !self.is_voter(self.id()) {
             // raft-rs would go on leading, and panic for lack of its own progress.
             self.step_down();

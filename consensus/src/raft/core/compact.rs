@@ -26,7 +26,7 @@ impl RaftCore {
             return;
         }
         self.bytes_since_checkpoint = 0;
-        let voters = self.node.voters();
+        let voters = self.node.voters().to_vec();
         let checkpoint = Checkpoint {
             index,
             term,

@@ -254,7 +254,7 @@ impl RaftCore {
         if leading.change_at.is_some() || self.apply.is_held() || self.node.transferee().is_some() {
             return;
         }
-        let Some(change) = self.members.next_change(&self.node.voters()) else {
+        let Some(change) = self.members.next_change(self.node.voters()) else {
             return;
         };
         if change == Change::Remove(self.node.id()) && self.give_way(leading, turn) {
@@ -272,7 +272,7 @@ impl RaftCore {
             && self.node.transferee().is_none()
             && self.node.leads()
             && self.apply.backlog() < BACKLOG_LEADER_MAX
-            && self.members.next_change(&self.node.voters()).is_none()
+            && self.members.next_change(self.node.voters()).is_none()
     }
 
     fn drain(&mut self, leading: &mut Leading, turn: &mut Turn<'_>) {

@@ -174,8 +174,8 @@ impl RaftCore {
 
     /// Changes the voters as of the entry at `index`.
     pub(super) fn change_voters(&mut self, change: Change, index: u64, turn: &mut Turn<'_>) {
-        let before = self.node.voters();
-        let voters = self.node.apply_change(change);
+        let before = self.node.voters().to_vec();
+        let voters = self.node.apply_change(change).to_vec();
         let members = MembersAt {
             index,
             voters: voters.clone(),

@@ -370,8 +370,7 @@ impl RaftCore {
     pub(super) fn drop_the_other(&mut self, turn: &mut Turn<'_>) {
         let own = self.node.id();
         let is_stuck = self.node.leader().is_none() && self.members.ids == [own] && !self.apply.is_held();
-        let voters = self.node.voters();
-        let other = match voters[..] {
+        let other = match *self.node.voters() {
             [first, second] if first == own => second,
             [first, second] if second == own => first,
             _ => return,
@@ -397,7 +396,7 @@ impl RaftCore {
     /// The first actions of a core.
     pub(super) fn begun(&mut self, lost: Option<String>, turn: &mut Turn<'_>) {
         self.set_peers(turn);
-        let voters = self.node.voters();
+        let voters = self.node.voters().to_vec();
         self.node.window_mut().set_voters(&voters);
         if let Some(reason) = lost {
             return self.lose(reason, turn);

@@ -3,6 +3,7 @@
 mod world;
 
 mod elections;
+mod logs;
 mod membership;
 mod ordering;
 

@@ -494,6 +494,20 @@ impl World {
         }
     }
 
+    /// One tick for all, in which nothing is pulled by `id`.
+    pub(super) fn tick_without_pulling(&mut self, id: u64) {
+        let others: Vec<_> = self.nodes.keys().copied().collect();
+        for other in &others {
+            self.step(*other, Event::Tick);
+        }
+        while self.nodes[&id].catch_up.is_none() {
+            let worked = others.iter().any(|other| self.sync(*other) || self.write(*other));
+            if !worked && !self.deliver() {
+                return;
+            }
+        }
+    }
+
     /// Time passes until all that run agree on a leader that is ready.
     pub(super) fn elect(&mut self) -> u64 {
         for _ in 0..20 * ELECTION {
@@ -546,6 +560,13 @@ impl World {
             },
         );
         ticket
+    }
+
+    /// Submits an envelope of that many bytes and lets it be ordered.
+    pub(super) fn order_large(&mut self, id: u64, name: &str, bytes: usize) {
+        let sequence = self.nodes[&id].config.sequence.0;
+        self.submit_as(id, normal(name, bytes, sequence));
+        self.tick(1);
     }
 
     /// Submits a config with these consenters.
