@@ -77,6 +77,14 @@ pub struct Identity {
     pub pulled: u64,
 }
 
+impl Identity {
+    /// What goes on record before blocks are pulled without the log; none if it is there already.
+    pub fn followed(mut self) -> Option<Self> {
+        let before = std::mem::replace(&mut self.pulled, u64::MAX);
+        (before != u64::MAX).then_some(self)
+    }
+}
+
 /// Raft's hard state.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct HardState {

@@ -11,7 +11,7 @@ use protos::{BlockNumber, ConsenterId};
 
 use super::block_metadata::{read, read_block_metadata};
 use super::core::{ConfigInForce, Planted, Start, Tip};
-use super::log::RaftLog;
+use super::log::{Identity, LogWrite, RaftLog};
 use crate::consenter::{ConsenterMetadata, HandleChainError};
 use crate::support::ConsenterSupport;
 
@@ -28,8 +28,10 @@ pub(super) fn open(
 ) -> Result<Start, HandleChainError> {
     let unusable = |reason: String| HandleChainError::Unusable { reason };
     let config = config_in_force(support).map_err(unusable)?;
-    let place = support.own_place(&config.consenters);
-    let place = place.ok_or(HandleChainError::NotMember)?;
+    let Some(place) = support.own_place(&config.consenters) else {
+        note_pulls(support, log).map_err(unusable)?;
+        return Err(HandleChainError::NotMember);
+    };
     let tip = tip(
         support,
         read(metadata).map_err(unusable)?,
@@ -49,6 +51,24 @@ pub(super) fn open(
         config,
         planted: Planted::default(),
     })
+}
+
+/// Puts on record that a follower now brings the ledger ahead of the log: a member whose certificate was replaced comes
+/// back under its id when the node has the new one.
+fn note_pulls(support: &dyn ConsenterSupport, log: &dyn RaftLog) -> Result<(), String> {
+    let channel = support.channel_id();
+    let state = log.load(channel).map_err(|error| error.to_string())?;
+    match state.identity.and_then(Identity::followed) {
+        Some(identity) => {
+            let write = LogWrite {
+                identity: Some(identity),
+                ..LogWrite::default()
+            };
+            let written = log.write(&[(channel.clone(), write)]);
+            written.map_err(|error| error.to_string())
+        }
+        None => Ok(()),
+    }
 }
 
 /// The node's raft id, by its place among the consenters.

@@ -394,6 +394,7 @@ impl RaftCore {
     fn closed(&mut self, open: Open, turn: &mut Turn<'_>) {
         self.note_durable();
         turn.resolve(open.tickets, Ok(open.number));
+        self.note_written(turn);
         self.count_block((open.index, open.term), (open.number, open.entry), turn);
     }
 

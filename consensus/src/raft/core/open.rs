@@ -356,6 +356,30 @@ impl RaftCore {
         }
     }
 
+    /// What the driver writes last when this node is no member any more: a follower then brings the ledger ahead of the
+    /// log, and the id may come back with a new certificate. None while no log was begun.
+    pub fn farewell(&self) -> Option<LogWrite> {
+        let is_on_record = !matches!(self.season, Season::Asking | Season::Silent);
+        let identity = self.identity.clone().followed();
+        identity.filter(|_| is_on_record).map(|identity| LogWrite {
+            identity: Some(identity),
+            ..LogWrite::default()
+        })
+    }
+
+    /// A block of the log is durable in the ledger: the log is ahead of it again.
+    pub(super) fn note_written(&mut self, turn: &mut Turn<'_>) {
+        if self.identity.pulled == 0 {
+            return;
+        }
+        self.identity.pulled = 0;
+        let write = LogWrite {
+            identity: Some(self.identity.clone()),
+            ..LogWrite::default()
+        };
+        self.persist(write, turn);
+    }
+
     /// True if this member may begin an election: raft-rs panics over entries that are not persisted and over a
     /// leader's state that is not applied.
     pub(super) fn may_campaign(&self) -> bool {

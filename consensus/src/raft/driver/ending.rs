@@ -17,6 +17,7 @@ impl Driver {
     pub(super) async fn end(mut self, ending: Ending) -> Ending {
         self.refuse_the_rest(&ending);
         while self.writing.next().await.is_some() {}
+        self.write_farewell(&ending);
         if !matches!(ending, Ending::Failed(ChainFailure::Log { .. })) {
             self.log.settled(self.written).await;
         }
@@ -27,6 +28,16 @@ impl Driver {
         self.transport.set_peers(Vec::new());
         self.notices.stopped();
         ending
+    }
+
+    /// Whoever is no member any more goes on as a follower, whose blocks the log does not have.
+    fn write_farewell(&mut self, ending: &Ending) {
+        if *ending == Ending::Ended(Ended::NotMember)
+            && let Some(write) = self.core.farewell()
+        {
+            self.written += 1;
+            self.log.write(self.written, write);
+        }
     }
 
     /// What the core has may be in a block, and the rest is in none.

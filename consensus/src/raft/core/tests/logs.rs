@@ -334,3 +334,33 @@ fn blocks_that_others_have_are_pulled_while_nobody_leads() {
     assert_eq!(world.names(behind), [["a"], ["b"]]);
     world.assert_no_fork();
 }
+
+#[test]
+fn a_member_comes_back_under_its_id_after_it_only_followed() {
+    let mut world = World::running(&[1, 2, 3]);
+    let away = world.follower();
+    world.submit(away, "a");
+    world.tick(1);
+    let farewell = world.core(away).farewell().unwrap();
+    world.crash(away);
+    world.nodes.get_mut(&away).unwrap().log.apply(&farewell);
+    let leader = world.leader().unwrap();
+    for name in ["b", "c"] {
+        world.submit(leader, name);
+        world.tick(1);
+    }
+    let ledger = world.nodes[&leader].ledger.clone();
+    world.nodes.get_mut(&away).unwrap().ledger = ledger;
+    world.start(away).unwrap();
+    world.tick(2);
+    assert_eq!(world.nodes[&away].ended, None);
+    world.submit(away, "d");
+    world.tick(2);
+    assert_eq!(world.names(away), [["a"], ["b"], ["c"], ["d"]]);
+    let identity = world.nodes[&away].log.identity.clone().unwrap();
+    assert_eq!(
+        (identity.pulled, identity.lost),
+        (0, None),
+        "the log is ahead again"
+    );
+}
