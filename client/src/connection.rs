@@ -27,6 +27,11 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const STREAM_WINDOW_BYTES: u32 = 8 << 20;
 /// The same for all streams of a connection.
 const CONNECTION_WINDOW_BYTES: u32 = 32 << 20;
+/// How often a connection with open streams is pinged. Orderers turn away who pings more than once in 60 s
+/// (`docs/spec/behaviour.md` §10.2, `ServerMinInterval`).
+const PING_INTERVAL: Duration = Duration::from_secs(75);
+/// A connection without an answer for so long is dead: a stream that only receives would never notice otherwise.
+const PING_TIMEOUT: Duration = Duration::from_secs(20);
 /// Largest message taken; an orderer's own limit is the same by default (`docs/spec/behaviour.md` §1.2).
 const MESSAGE_BYTES_MAX: usize = 100 << 20;
 
@@ -182,6 +187,8 @@ impl Target {
             .initial_stream_window_size(STREAM_WINDOW_BYTES)
             .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
             .http2_adaptive_window(false)
+            .http2_keep_alive_interval(PING_INTERVAL)
+            .keep_alive_timeout(PING_TIMEOUT)
             .connect_with_connector(connector)
             .await
             .map_err(|error| http(&error))

@@ -1,5 +1,6 @@
 //! What a chain asks of the other orderers: [`consensus::BlockSource`] of one channel.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use configtx::Bundle;
@@ -47,8 +48,16 @@ impl BlockSource for ChannelSource {
         };
         let (links, time) = (self.links(&bundle), self.puller.limits().pull_timeout);
         async move {
-            let asked = links.iter().map(|link| within(time, link.height()));
-            join_all(asked).await.into_iter().filter_map(Result::ok).collect()
+            let asked = links
+                .iter()
+                .map(|link| within(time, link.height_and_certificate()));
+            let answers = join_all(asked).await.into_iter().filter_map(Result::ok);
+            // A node under two addresses counts once: a majority may hang on it.
+            let mut seen = BTreeSet::new();
+            answers
+                .filter(|(_, certificate)| certificate.clone().is_none_or(|shown| seen.insert(shown)))
+                .map(|(height, _)| height)
+                .collect()
         }
         .boxed()
     }

@@ -174,9 +174,7 @@ impl Driver {
     }
 
     async fn run(mut self, watcher: &mut dyn Watcher) -> Result<(), WriteError> {
-        if self.slots.is_empty() {
-            watcher.trouble(Some("the channel's config lists no orderer endpoints".to_owned()));
-        }
+        watcher.trouble(self.trouble());
         loop {
             let now = self.now();
             let actions = self.plan.poll(now);
@@ -208,6 +206,7 @@ impl Driver {
                 }
                 Action::Read(id) => self.read(id),
                 Action::Close(id) => self.slots[id.0].close(),
+                Action::Redial(id) => self.slots[id.0].link.reset(),
                 Action::Verify(run) => self.verify(run),
                 Action::Report(id, trouble) => {
                     let link = &self.slots[id.0].link;
@@ -267,7 +266,6 @@ impl Driver {
                 self.plan.block(id, block, now);
             }
             Outcome::Height(Err(trouble)) | Outcome::Block(Err(trouble)) => {
-                self.slots[id.0].link.reset();
                 self.plan.failed(id, trouble, now);
             }
         }
@@ -324,6 +322,7 @@ impl Driver {
         }
         if go_on {
             self.take_sources(&config);
+            watcher.trouble(self.trouble());
         }
         Ok(go_on)
     }
@@ -351,7 +350,7 @@ async fn read(
     };
     match link::next(&mut stream).await? {
         Some(block) => Ok((stream, block)),
-        None => Err(Trouble::Broken("it ended the stream early".to_owned())),
+        None => Err(Trouble::EndedEarly),
     }
 }
 

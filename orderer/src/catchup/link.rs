@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use client::connection::Connection;
 use client::deliver::{DeliverError, DeliverStream, Position, Resume, Seek};
 use client::envelope::EnvelopeSigner;
@@ -44,6 +45,13 @@ impl Link {
     /// Asks for the newest block's header and takes its number; what it says is proven by nothing.
     pub async fn height(&self) -> Result<Height, Trouble> {
         self.newest().await.map(|newest| newest.height())
+    }
+
+    /// [`height`](Self::height), and the certificate that the source showed, in DER; none without TLS.
+    pub async fn height_and_certificate(&self) -> Result<(Height, Option<Bytes>), Trouble> {
+        let connection = self.puller.connect_shared(&self.endpoint).await?;
+        let certificate = connection.server_certificate().cloned();
+        self.height().await.map(|height| (height, certificate))
     }
 
     /// The newest block, its data left out where the source knows how to.

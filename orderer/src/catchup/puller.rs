@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwapOption;
 use bytes::Bytes;
 use client::tls::{ClientCertificate, ClientTls, TlsError};
 use client::{Connection, Target};
@@ -26,7 +27,9 @@ const BLOCK_BYTES_MAX: usize = 100 << 20;
 #[derive(Debug)]
 pub struct Puller {
     identity: Arc<SigningIdentity>,
-    tls: Option<PullTls>,
+    /// Whose files are read; none speaks plain text.
+    settings: Option<General>,
+    tls: ArcSwapOption<PullTls>,
     limits: Limits,
     /// Connections for what needs little: heights, and streams that follow. Whole ranges get connections of their
     /// own, so that one channel whose disk is slow does not hold up the others.
@@ -80,17 +83,29 @@ impl Puller {
             retry_pause: replication.retry_timeout,
             compare_pause: COMPARE_PAUSE,
         };
-        Ok(Self {
-            tls: PullTls::load(general)?,
+        let puller = Self {
+            settings: Some(general.clone()),
             ..Self::plain(identity, limits)
-        })
+        };
+        puller.reload()?;
+        Ok(puller)
+    }
+
+    /// Reads the files again; connections from now on use them. After an error all stays as it was.
+    pub fn reload(&self) -> Result<(), PullerError> {
+        if let Some(general) = &self.settings {
+            self.tls.store(PullTls::load(general)?.map(Arc::new));
+            self.shared.lock().clear();
+        }
+        Ok(())
     }
 
     /// Speaks plain text.
     pub(crate) fn plain(identity: Arc<SigningIdentity>, limits: Limits) -> Self {
         Self {
             identity,
-            tls: None,
+            settings: None,
+            tls: ArcSwapOption::empty(),
             limits,
             shared: Mutex::default(),
         }
@@ -109,13 +124,14 @@ impl Puller {
     /// Dials `endpoint`.
     pub(super) async fn connect(&self, endpoint: &Endpoint) -> Result<Connection, Trouble> {
         let unreachable = |error: &dyn std::fmt::Display| Trouble::Unreachable(error.to_string());
-        let tls = self.tls.as_ref().map(|tls| tls.towards(endpoint)).transpose();
+        let shown = self.tls.load_full();
+        let tls = shown.as_ref().map(|tls| tls.towards(endpoint)).transpose();
         let target = Target {
             address: endpoint.address.clone(),
             tls: tls.map_err(|error| unreachable(&error))?,
         };
         let connection = target.connect().await.map_err(|error| unreachable(&error))?;
-        let own = self.tls.as_ref().and_then(|tls| tls.own.as_ref());
+        let own = shown.as_ref().and_then(|tls| tls.own.as_ref());
         if own.is_some() && connection.server_certificate() == own {
             return Err(Trouble::Itself);
         }

@@ -25,11 +25,13 @@ use tokio::task::JoinHandle;
 use super::plan::Limits;
 use super::{Appender, Puller, Tip};
 use crate::codec::ReceiveBudget;
+use crate::config::ServerTls;
 use crate::deliver::source::{Channels, Source};
 use crate::deliver::{Client, Deliver};
 use crate::multichannel::block_writer::seal;
 use crate::processor::{self, Proposer, Rules, Verdict};
 use crate::testing::{self, Genesis};
+use crate::tls::{Acceptor, Incoming};
 
 /// A signed chain of channel `ch` that grows.
 pub(crate) struct Chain {
@@ -234,6 +236,16 @@ pub(crate) async fn in_time<T>(work: impl Future<Output = T>) -> T {
 
 impl TestOrderer {
     fn serve(listener: TcpListener, chain: &Arc<Chain>, fault: Fault) -> Self {
+        Self::serve_over(listener, chain, fault, None)
+    }
+
+    /// Over mutual TLS, where there are settings for it.
+    pub(crate) fn serve_over(
+        listener: TcpListener,
+        chain: &Arc<Chain>,
+        fault: Fault,
+        tls: Option<&ServerTls>,
+    ) -> Self {
         let sent = Arc::<Mutex<BTreeSet<u64>>>::default();
         let source = Served {
             chain: Arc::clone(chain),
@@ -245,14 +257,16 @@ impl TestOrderer {
             channels: Arc::new(Only(Arc::new(source))),
             time_window: Duration::from_mins(15),
             no_expiration_checks: false,
-            binds_to_tls: false,
+            binds_to_tls: tls.is_some(),
             recv_bytes_max: 100_000,
             budget: ReceiveBudget::default(),
             stopping: watch::channel(false).1,
         };
         let address = listener.local_addr().unwrap();
         let connections = Arc::<Mutex<Vec<JoinHandle<()>>>>::default();
-        let accepting = accept(listener, deliver, Arc::clone(&connections));
+        let acceptor = Acceptor::for_grpc(tls, Duration::from_secs(5)).unwrap();
+        let incoming = Incoming::new(listener, acceptor).unwrap();
+        let accepting = accept(incoming, deliver, Arc::clone(&connections));
         Self {
             address,
             serving: tokio::spawn(accepting),
@@ -275,11 +289,12 @@ impl TestOrderer {
     }
 }
 
-async fn accept(listener: TcpListener, deliver: Deliver, connections: Arc<Mutex<Vec<JoinHandle<()>>>>) {
-    while let Ok((socket, peer)) = listener.accept().await {
-        let deliver = deliver.clone();
+async fn accept(mut incoming: Incoming, deliver: Deliver, connections: Arc<Mutex<Vec<JoinHandle<()>>>>) {
+    while let Some(socket) = incoming.accept().await {
+        let (deliver, peer) = (deliver.clone(), socket.peer().clone());
         let service = hyper::service::service_fn(move |request| {
-            let response = deliver.call(request, Client::new(peer, None));
+            let client = Client::new(peer.remote_addr, peer.certificate());
+            let response = deliver.call(request, client);
             std::future::ready(Ok::<_, std::convert::Infallible>(response))
         });
         let serving = hyper::server::conn::http2::Builder::new(TokioExecutor::new())

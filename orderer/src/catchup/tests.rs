@@ -1,17 +1,26 @@
+use std::collections::BTreeMap;
 use std::io::Write;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use configtx::Bundle;
 use consensus::BlockSource as _;
 use parking_lot::Mutex;
 use protos::{BlockNumber, Height};
+use tokio::net::TcpListener;
 use tracing_subscriber::layer::SubscriberExt as _;
 
-use super::ChannelSource;
-use super::testing::{Fault, MemoryLedger, in_time, orderers, puller};
+use super::driver::{Job, Nobody, Watcher, drive};
+use super::endpoints::Endpoint;
+use super::plan::Goal;
+use super::testing::{Chain, Fault, MemoryLedger, TestOrderer, in_time, orderers, puller};
+use super::{ChannelSource, Puller};
+use crate::config::Config;
 use crate::logging::console::{Console, Printing};
 use crate::logging::spec::Spec;
 use crate::testing;
+use crate::tls::testing::{Authority, Files, Pair};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn of_three_sources_one_lies_and_nothing_of_it_gets_in() {
@@ -56,6 +65,83 @@ async fn heights_are_those_of_who_answers() {
     assert_eq!(in_time(source.heights()).await, [Height(9), Height(9)]);
     let config = in_time(source.newest_config()).await.unwrap();
     assert_eq!(config, chain.genesis().decode().unwrap());
+}
+
+/// A node whose General.TLS, and so its certificate for calls too, is `pair`.
+fn puller_over_tls(files: &Files, pair: &Pair) -> Arc<Puller> {
+    let (certificate, key) = (
+        files.write("own.crt", &pair.certificate),
+        files.write("own.key", &pair.key),
+    );
+    let text = format!(
+        "
+General:
+  TLS: {{Enabled: true, Certificate: {}, PrivateKey: {}}}
+  LocalMSPID: OrdererMSP
+  Cluster: {{ReplicationPullTimeout: 1s, ReplicationRetryTimeout: 1s}}
+",
+        certificate.display(),
+        key.display()
+    );
+    let config = Config::parse(Path::new("/etc/orderer.yaml"), &text, &BTreeMap::new()).unwrap();
+    Arc::new(Puller::load(&config.general, Arc::new(testing::orderer())).unwrap())
+}
+
+/// What a fetch told of troubles.
+#[derive(Default)]
+struct Troubles(Arc<Mutex<Vec<Option<String>>>>);
+
+impl Watcher for Troubles {
+    fn config_in_force(&mut self, _number: BlockNumber, _config: &Arc<Bundle>) -> bool {
+        true
+    }
+
+    fn trouble(&mut self, trouble: Option<String>) {
+        self.0.lock().push(trouble);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn blocks_come_over_mutual_tls_and_a_node_knows_itself_by_its_certificate() {
+    let authority = Authority::new("orderers");
+    let (theirs, ours) = (authority.issue("theirs"), authority.issue("ours"));
+    let files = Files::new(&theirs);
+    let chain = Chain::new(Vec::new());
+    chain.grow(49, 5000);
+    let settings = files.settings(true, &[authority.pem()]);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let orderer = TestOrderer::serve_over(listener, &chain, Fault::None, Some(&settings));
+    let job = |puller, ledger| Job {
+        puller,
+        appender: ledger,
+        goal: Goal::Through(BlockNumber(49)),
+        endpoints: Some(vec![Endpoint {
+            address: orderer.address.to_string().parse().unwrap(),
+            authorities: vec![pem::parse(authority.pem()).unwrap().into_contents().into()],
+        }]),
+        anchor: None,
+    };
+    let ledger = MemoryLedger::beginning(&chain);
+    let fetch = job(puller_over_tls(&files, &ours), ledger.clone());
+    in_time(drive(fetch, &mut Nobody)).await.unwrap();
+    assert_eq!(ledger.blocks(), chain.blocks());
+
+    let ledger = MemoryLedger::beginning(&chain);
+    let fetch = job(puller_over_tls(&files, &theirs), ledger.clone());
+    let mut troubles = Troubles::default();
+    let told = Arc::clone(&troubles.0);
+    let fetching = tokio::spawn(async move { drive(fetch, &mut troubles).await });
+    let is_alone = || told.lock().last().is_some_and(Option::is_some);
+    in_time(testing::until(is_alone)).await;
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert!(!fetching.is_finished(), "it waits for others to come");
+    fetching.abort();
+    let told = told.lock().pop().flatten();
+    assert_eq!(
+        told.as_deref(),
+        Some("the channel's config lists no other orderer")
+    );
+    assert_eq!(ledger.blocks().len(), 1);
 }
 
 /// Collects what is logged.

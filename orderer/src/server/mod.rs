@@ -23,6 +23,7 @@ pub mod routes;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use configtx::identity::SigningIdentity;
 use consensus::consenters;
 use consensus::raft::log::RaftLog;
 use consensus::raft::{BrokenLog, EngineLog, RaftConsenter, RaftNode};
@@ -134,6 +135,7 @@ fn wait_for_writers(writers: &Arc<()>) {
 pub struct Node {
     manager: Arc<Manager>,
     cluster: Arc<Cluster>,
+    puller: Arc<Puller>,
     /// What the health service says.
     health: HealthReporter,
     grpc: Listening,
@@ -159,7 +161,13 @@ impl Node {
     pub async fn start(config: &Config) -> Result<Self, RunError> {
         let cluster =
             Cluster::new(&config.general).map_err(|source| RunError::ClusterTls(Box::new(source)))?;
-        let manager = Arc::new(open_manager(config, &cluster)?);
+        let identity = Arc::new(local_msp::load(&config.general)?);
+        let puller = Arc::new(Puller::load(&config.general, Arc::clone(&identity))?);
+        let others = Fellows {
+            cluster: Arc::clone(&cluster),
+            puller: Arc::clone(&puller),
+        };
+        let manager = Arc::new(open_manager(config, identity, others)?);
         let (stopping, stopping_seen) = watch::channel(false);
         let stop = CancellationToken::new();
         let health = HealthReporter::new();
@@ -184,6 +192,7 @@ impl Node {
         Ok(Self {
             manager,
             cluster,
+            puller,
             health,
             grpc,
             orderers,
@@ -226,6 +235,7 @@ impl Node {
             tell_reloaded(&format!("the {name} listener"), acceptor.reload());
         }
         tell_reloaded("calls to other orderers", self.cluster.reload());
+        tell_reloaded("block requests to other orderers", self.puller.reload());
     }
 
     /// Stops in the order of [`shutdown`]; ready within a bound.
@@ -248,19 +258,18 @@ impl Node {
     }
 }
 
-fn tell_reloaded(whose: &str, outcome: Result<(), TlsError>) {
+fn tell_reloaded<E: std::fmt::Display>(whose: &str, outcome: Result<(), E>) {
     match outcome {
         Ok(()) => tracing::info!(target: LOGGER, "TLS files of {whose} are read again"),
         Err(error) => tracing::error!(target: LOGGER, "TLS files of {whose} are kept as they were: {error}"),
     }
 }
 
-fn open_manager(config: &Config, cluster: &Arc<Cluster>) -> Result<Manager, RunError> {
-    let identity = Arc::new(local_msp::load(&config.general)?);
-    let others = Fellows {
-        cluster: Arc::clone(cluster),
-        puller: Arc::new(Puller::load(&config.general, Arc::clone(&identity))?),
-    };
+fn open_manager(
+    config: &Config,
+    identity: Arc<SigningIdentity>,
+    others: Fellows,
+) -> Result<Manager, RunError> {
     let reports = Reports::below(&config.ledger.location);
     let node = NodeParts {
         no_expiration_checks: config.general.authentication.no_expiration_checks,

@@ -1,7 +1,7 @@
 //! Who is asked for which blocks, what came, and who is left alone for a while. Pure: time is an argument.
 //!
 //! ```text
-//! height, block, failed, verified, durable ──> Plan ──> poll: Probe, Open, Read, Close, Verify, Report
+//! height, block, failed, verified, durable ──> Plan ──> poll: Probe, Open, Read, Close, Redial, Verify, Report
 //! ```
 //!
 //! | module | holds |
@@ -38,6 +38,9 @@ pub use source::{SourceId, Trouble};
 const RUN_BLOCKS_MAX: usize = 64;
 /// Bytes of blocks that are verified at once, but for the last one.
 const RUN_BYTES_MAX: usize = 4 << 20;
+
+/// A plan is looked at this often whatever it says, as one that has nobody to ask rests for ever.
+const WAKE_PAUSE_MAX: Duration = Duration::from_mins(1);
 
 /// Bounds and pauses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,6 +86,8 @@ pub enum Action {
     Read(SourceId),
     /// Drop what it is doing.
     Close(SourceId),
+    /// Its connections may be what is wrong: make new ones from now on.
+    Redial(SourceId),
     /// Verify these, which follow the last verified ones; answer with [`Plan::verified`].
     Verify(Vec<SealedBlock>),
     /// Something about a source changed that an operator should know: its trouble; none once it is good again.
@@ -220,6 +225,9 @@ impl Plan {
         if matches!(source.state, State::Fetching(_) | State::Probing { .. }) {
             self.actions.push(Action::Close(id));
         }
+        if trouble.is_of_connection() {
+            self.actions.push(Action::Redial(id));
+        }
         if trouble.is_lie() {
             self.drop_blocks_of(id);
         }
@@ -262,6 +270,7 @@ impl Plan {
     /// What is to be done at `now`, in this order.
     pub fn poll(&mut self, now: Duration) -> Vec<Action> {
         self.expire(now);
+        self.end_overtaken(now);
         self.hand_out(now);
         self.probe(now);
         self.read(now);
@@ -282,7 +291,8 @@ impl Plan {
             }
         });
         let later = due.filter(|due| *due > now).min();
-        later.unwrap_or_else(|| now.saturating_add(pull_timeout))
+        let at_most = now.saturating_add(WAKE_PAUSE_MAX);
+        later.unwrap_or(at_most).min(at_most)
     }
 
     /// Keeps a block that came, unless it is here already.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use protos::{BlockNumber, Height};
 
 use super::source::{Fetch, State};
-use super::{Action, Goal, Plan, SourceId};
+use super::{Action, Goal, Plan, SourceId, Trouble};
 
 /// Taken as a block's size before the first one came.
 pub(super) const BLOCK_BYTES_GUESS: usize = 64 << 10;
@@ -25,6 +25,25 @@ struct Range {
 }
 
 impl Plan {
+    /// Ends streams all of whose blocks came from others. One that is silent has stalled; others were only slower.
+    pub(super) fn end_overtaken(&mut self, now: Duration) {
+        for id in (0..self.sources.len()).map(SourceId) {
+            let Some(fetch) = self.sources[id.0].fetch() else {
+                continue;
+            };
+            if fetch.last.is_none_or(|last| last >= self.missing) {
+                continue;
+            }
+            let silent = now.saturating_sub(fetch.progress);
+            if fetch.reading.is_some() && silent >= self.hedge_after() {
+                self.failed(id, Trouble::Stalled(silent), now);
+            } else {
+                self.sources[id.0].state = State::Idle;
+                self.actions.push(Action::Close(id));
+            }
+        }
+    }
+
     /// Gives every idle source something to send.
     pub(super) fn hand_out(&mut self, now: Duration) {
         if self.is_done() {

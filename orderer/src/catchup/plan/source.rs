@@ -34,11 +34,8 @@ pub enum Trouble {
     #[error("{0}")]
     Broken(String),
     /// It ended a stream before the last block that was asked for.
-    #[error("it ended the stream before block {due}")]
-    EndedEarly {
-        /// The block that was due.
-        due: BlockNumber,
-    },
+    #[error("it ended the stream early")]
+    EndedEarly,
     /// It sent nothing for too long.
     #[error("it sent nothing for {} ms", .0.as_millis())]
     Stalled(Duration),
@@ -83,6 +80,18 @@ impl Trouble {
         matches!(
             self,
             Self::WentBack { .. } | Self::OutOfTurn { .. } | Self::Malformed(_) | Self::BadBlock(_)
+        )
+    }
+
+    /// True for what a new connection may mend.
+    pub(super) fn is_of_connection(&self) -> bool {
+        matches!(
+            self,
+            Self::Unreachable(_)
+                | Self::Broken(_)
+                | Self::Malformed(_)
+                | Self::Stalled(_)
+                | Self::Behind { .. }
         )
     }
 

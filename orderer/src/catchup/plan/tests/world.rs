@@ -200,7 +200,7 @@ impl World {
                 self.waiting.retain(|(waiting, ..)| *waiting != id);
             }
             Action::Verify(run) => self.later(None, Duration::from_millis(2), Event::Verified(run)),
-            Action::Report(..) => {}
+            Action::Redial(_) | Action::Report(..) => {}
         }
     }
 
