@@ -50,8 +50,8 @@ pub(super) struct Batch<'a> {
 }
 
 impl<'a> Batch<'a> {
-    /// An empty one; `next` is the number a channel gets that is not in `known`.
-    pub(super) fn new(known: &'a BTreeMap<ChannelId, Channel>, next: u64) -> Self {
+    /// An empty one over `items`, which must be empty; `next` is the number a channel gets that is not in `known`.
+    pub(super) fn new(known: &'a BTreeMap<ChannelId, Channel>, next: u64, items: LogBatch) -> Self {
         let changes = Changes {
             next,
             ..Changes::default()
@@ -59,7 +59,7 @@ impl<'a> Batch<'a> {
         Self {
             known,
             changes,
-            items: LogBatch::default(),
+            items,
         }
     }
 

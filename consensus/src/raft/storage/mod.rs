@@ -106,11 +106,13 @@ pub struct EngineLog {
 }
 
 /// What is known of the engine's contents. Whoever writes holds it.
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct State {
     channels: BTreeMap<ChannelId, Channel>,
     /// The next number to give away.
     next: u64,
+    /// A batch whose memory is used again.
+    spare: LogBatch,
     /// The last write did not fit on the disk.
     is_disk_full: bool,
     /// Why nothing may be written any more.
@@ -245,7 +247,8 @@ impl RaftLog for EngineLog {
 
     fn write(&self, writes: &[(ChannelId, LogWrite)]) -> Result<(), LogError> {
         let mut state = self.state();
-        let mut batch = Batch::new(&state.channels, state.next);
+        let spare = std::mem::take(&mut state.spare);
+        let mut batch = Batch::new(&state.channels, state.next, spare);
         for (channel, write) in writes {
             batch
                 .add(channel, write)
@@ -253,6 +256,7 @@ impl RaftLog for EngineLog {
         }
         let (mut batch, changes) = batch.finish();
         self.commit(&mut state, &mut batch)?;
+        state.spare = batch; // empty again
         state.apply(changes);
         drop(state);
         self.publish(writes);

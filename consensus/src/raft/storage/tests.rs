@@ -401,6 +401,29 @@ fn purging_keeps_what_is_needed_and_nothing_that_was_dropped() {
 }
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "it shows how long loading takes")]
+fn ten_thousand_entries_of_a_kilobyte_are_loaded() {
+    let root = tempfile::tempdir().unwrap();
+    let (wal, snap) = (root.path().join("wal"), root.path().join("snap"));
+    let log = EngineLog::open(&wal, &snap).unwrap();
+    let all: Vec<_> = (1..=10_000).map(|index| entry(index, 1, 1024)).collect();
+    for call in all.chunks(20) {
+        let write = LogWrite {
+            entries: call.to_vec(),
+            ..LogWrite::default()
+        };
+        log.write(&[(channel("ch1"), write)]).unwrap();
+    }
+    drop(log);
+    let started = std::time::Instant::now();
+    let log = EngineLog::open(&wal, &snap).unwrap();
+    let opened = started.elapsed();
+    let found = log.load(&channel("ch1")).unwrap().entries;
+    println!("opened in {opened:?}, loaded in {:?}", started.elapsed() - opened);
+    assert!(found == all);
+}
+
+#[test]
 fn a_retry_after_a_full_disk_asks_for_room_first() {
     let world = World::new();
     world.log().state().is_disk_full = true;
