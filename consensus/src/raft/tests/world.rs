@@ -17,7 +17,7 @@ use tempfile::TempDir;
 use tokio::sync::watch;
 
 use crate::block_source::BlockSource;
-use crate::chain::Chain;
+use crate::chain::{Chain, ClusterStatus};
 use crate::consenter::{Consenter, ConsenterMetadata, HandleChainError, Members};
 use crate::raft::{EngineLog, RaftConsenter, RaftNode};
 use crate::support::{BatchConfig, ConsenterSupport, Revalidate, RevalidateError, WriteError};
@@ -27,6 +27,9 @@ use crate::transport::{ClusterMessage, MessageKind, Peer, SendError, Transport};
 /// Length of a tick.
 pub(super) const TICK: Duration = Duration::from_millis(20);
 const ELECTION_TICKS: u32 = 10;
+/// Between two looks at something that is waited for, and how many there are at most.
+const WAIT: Duration = Duration::from_millis(5);
+const WAITS_MAX: usize = 4000;
 /// Envelopes in a block.
 pub(super) const BATCH_LEN: u32 = 10;
 
@@ -132,18 +135,27 @@ impl World {
 
     /// The leader that all nodes that run and are connected agree on.
     pub(super) async fn leader(&self) -> u64 {
-        until("a leader", || {
+        for _ in 0..WAITS_MAX {
             let cut = self.net.cut.lock().unwrap().clone();
-            let chains = self.net.chains.lock().unwrap();
-            let connected = chains.iter().filter(|(id, _)| !cut.contains(id));
-            let leaders = connected.map(|(_, chain)| chain.status().cluster.unwrap().leader);
-            let leaders: BTreeSet<_> = leaders.collect();
+            let connected = self
+                .statuses()
+                .into_iter()
+                .filter(|status| !cut.contains(&status.id));
+            let leaders: BTreeSet<_> = connected.map(|status| status.leader).collect();
             match leaders.into_iter().collect::<Vec<_>>()[..] {
-                [Some(leader)] if !cut.contains(&leader) => Some(leader.0),
-                _ => None,
+                [Some(leader)] if !cut.contains(&leader) => return leader.0,
+                _ => tokio::time::sleep(WAIT).await,
             }
-        })
-        .await
+        }
+        panic!("no leader: {:#?}", self.statuses());
+    }
+
+    fn statuses(&self) -> Vec<ClusterStatus> {
+        let chains = self.net.chains.lock().unwrap();
+        chains
+            .values()
+            .map(|chain| chain.status().cluster.unwrap())
+            .collect()
     }
 
     /// Names of the envelopes in each block of a node but the first.
@@ -185,11 +197,11 @@ impl Net {
 
 /// Waits until `found` finds something.
 pub(super) async fn until<T>(what: &str, mut found: impl FnMut() -> Option<T>) -> T {
-    for _ in 0..6000 {
+    for _ in 0..WAITS_MAX {
         if let Some(found) = found() {
             return found;
         }
-        tokio::time::sleep(Duration::from_millis(5)).await;
+        tokio::time::sleep(WAIT).await;
     }
     panic!("waited too long for {what}");
 }
