@@ -15,7 +15,7 @@ use crate::raft::opening::{config_in_force, tip};
 use crate::support::{ConsenterSupport, WriteError};
 
 /// Between two rounds of asking whether the channel is new: it doubles from the first to the last.
-const ASK_AGAIN_FIRST: Duration = Duration::from_millis(250);
+const ASK_AGAIN_FIRST: Duration = Duration::from_millis(50);
 const ASK_AGAIN_MAX: Duration = Duration::from_secs(4);
 
 /// What came back.
