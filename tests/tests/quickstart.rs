@@ -191,6 +191,54 @@ fn run_to_end(folder: &TempDir, arguments: &[&str]) -> (Option<i32>, String) {
     (output.status.code(), text_of(&output))
 }
 
+/// What stands before `after` and behind `before`, where both come in this order.
+fn between<'a>(text: &'a str, before: &str, after: &str) -> &'a str {
+    let rest = text.split_once(before).map(|(_, rest)| rest);
+    let found = rest
+        .and_then(|rest| rest.split_once(after))
+        .map(|(found, _)| found);
+    found.unwrap_or_else(|| panic!("no {before:?} ... {after:?} in:\n{text}"))
+}
+
+#[test]
+fn three_nodes_have_equal_ledgers_with_every_envelope_once_and_go_on_with_their_chain() {
+    let folder = folder();
+    let run = || {
+        let (code, text) = run_to_end(&folder, &["--nodes", "3", "--exit", "--count", "3000"]);
+        assert_eq!(code, Some(0), "{text}");
+        for part in [
+            "orderer3 serves on",
+            "leads; blocks: orderer1",
+            "All 3,000 acknowledged envelopes came back exactly once",
+            "All 3,000 envelopes stand exactly once in the ledger of each of the 3 nodes",
+        ] {
+            assert!(text.contains(part), "no {part:?} in:\n{text}");
+        }
+        text
+    };
+    let (first, second) = (run(), run());
+    assert!(second.contains("found, and resumed"), "{second}");
+    assert!(height(&second) > height(&first), "{first}{second}");
+}
+
+#[test]
+fn a_leader_that_is_killed_in_the_middle_costs_no_envelope() {
+    let folder = folder();
+    let (code, text) = run_to_end(&folder, &["--kill-leader", "--exit"]);
+    assert_eq!(code, Some(0), "{text}");
+    let killed = between(&text, "killed    ", ", which led");
+    let successor = between(&text, "leader    ", " leads in term");
+    assert_ne!(killed, successor, "{text}");
+    assert!(
+        text.contains(&format!("back      {killed} serves again")),
+        "{text}"
+    );
+    assert!(
+        text.contains("All 20,000 envelopes stand exactly once in the ledger of each of the 3 nodes"),
+        "{text}"
+    );
+}
+
 #[test]
 fn there_is_no_leader_to_kill_of_one_node() {
     let folder = folder();

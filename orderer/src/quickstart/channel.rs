@@ -115,9 +115,12 @@ pub(super) async fn leader(watcher: &Watcher) -> Result<Leader, QuickstartError>
     leader.ok_or(QuickstartError::NoLeader(LEADER_TIME_MAX))
 }
 
-/// Waits until all nodes have the same height.
-pub(super) async fn common_height(watcher: &Watcher) -> Result<u64, QuickstartError> {
-    let height = watcher.wait_for(CATCH_UP_TIME_MAX, Members::common_height).await;
+/// Waits until all nodes have the same height, which is not below what any of them has now: what was acknowledged is
+/// in the ledger of who answered, but what is known of the nodes is a moment old.
+pub(super) async fn common_height(channel: &Channel, watcher: &Watcher) -> Result<u64, QuickstartError> {
+    let highest = channel.height().await?;
+    let is_common = |members: &Members| members.common_height().filter(|height| *height >= highest);
+    let height = watcher.wait_for(CATCH_UP_TIME_MAX, is_common).await;
     height.ok_or_else(|| QuickstartError::Apart {
         time_max: CATCH_UP_TIME_MAX,
         now: table::line(&watcher.members().borrow()),

@@ -72,7 +72,7 @@ impl Order<'_> {
         let mut load = sending.await.map_err(QuickstartError::Crashed)?;
         let healed_after = match (&fall, self.watcher) {
             (Some(fall), Some(watcher)) => {
-                let tip = settled(watcher).await?;
+                let tip = self.settled(watcher).await?;
                 let healed_after = fall.killed_at.elapsed();
                 load.send_again(fall.leader.node, tip).await?;
                 Some(healed_after)
@@ -123,19 +123,19 @@ impl Order<'_> {
         let Some(watcher) = self.watcher else {
             return Ok(None);
         };
-        let height = common_height(watcher).await?;
+        let height = common_height(self.channel, watcher).await?;
         self.channel.compare(height, account).await.map(Some)
     }
-}
 
-/// The last block of all nodes, once they agree and no other follows: whatever the killed node had passed on before it
-/// died is in a block by then, or nowhere.
-async fn settled(watcher: &Watcher) -> Result<BlockNumber, QuickstartError> {
-    loop {
-        let height = common_height(watcher).await?;
-        sleep(SETTLE_TIME).await;
-        if common_height(watcher).await? == height {
-            return Ok(BlockNumber(height.saturating_sub(1)));
+    /// The last block of all nodes, once they agree and no other follows: whatever the killed node had passed on before
+    /// it died is in a block by then, or nowhere.
+    async fn settled(&self, watcher: &Watcher) -> Result<BlockNumber, QuickstartError> {
+        loop {
+            let height = common_height(self.channel, watcher).await?;
+            sleep(SETTLE_TIME).await;
+            if common_height(self.channel, watcher).await? == height {
+                return Ok(BlockNumber(height.saturating_sub(1)));
+            }
         }
     }
 }
