@@ -193,7 +193,7 @@ fn check_stage(network: &Network, key: KeyType, entries: &[Bytes]) {
         let node = NodeParts::alone(
             Arc::new(network.node_identity()),
             reports,
-            consensus::consenters(),
+            consensus::consenters(None),
         );
         let options = LedgerOptions::at(network.data_folder());
         let manager = Arc::new(Manager::open(&options, node).expect("a data folder"));
