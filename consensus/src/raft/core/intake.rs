@@ -46,6 +46,7 @@ impl RaftCore {
     pub fn intake(&self) -> Intake {
         if self.node.leader().is_none() {
             let (reason, known_lost) = self.no_leader_reason();
+            let reason = self.trouble().unwrap_or(reason);
             return Intake::NoLeader { reason, known_lost };
         }
         if self.accepts() {

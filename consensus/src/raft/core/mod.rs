@@ -317,7 +317,9 @@ impl RaftCore {
             return;
         }
         let is_idle = self.leading.as_ref().is_none_or(Leading::is_idle);
-        if !is_idle || !self.pending.is_empty() || !self.apply.is_idle() || self.node.transferee().is_some() {
+        // The vote for a successor waits for the log as well.
+        let is_quiet = self.apply.is_idle() && self.persisting.is_synced();
+        if !is_idle || !is_quiet || !self.pending.is_empty() || self.node.transferee().is_some() {
             return;
         }
         let successor = self.successor();

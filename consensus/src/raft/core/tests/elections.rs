@@ -114,3 +114,25 @@ fn followers_learn_who_is_active() {
     world.tick(2 * ELECTION);
     assert_eq!(world.core(leader).members().active.len(), 2);
 }
+
+#[test]
+fn of_two_members_the_one_that_halts_votes_for_the_other() {
+    let mut world = World::running(&[1, 2]);
+    world.tick(ELECTION);
+    let leader = world.leader().unwrap();
+    let other = world.follower();
+    world.step(leader, Event::Halt);
+    world.run();
+    assert_eq!(world.nodes[&leader].ended, Some(Action::Finish));
+    assert_eq!(world.core(other).status().leader, Some(ConsenterId(other)));
+}
+
+#[test]
+fn a_caller_learns_that_it_is_not_known_yet_whether_the_channel_is_new() {
+    let mut world = World::of(&[1, 2, 3]);
+    world.start(1).unwrap();
+    let Intake::NoLeader { reason, .. } = world.core(1).intake() else {
+        panic!("somebody leads");
+    };
+    assert!(reason.contains("whether the channel is new"), "{reason}");
+}
