@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use configtx::duration::GoDuration;
-use protos::{BlockNumber, ChannelId, ConsenterId};
+use protos::{BlockNumber, ChannelId, ConsenterId, Height};
 
 use super::core::Notice;
 
@@ -77,6 +77,18 @@ impl Notices {
             }
             Notice::CheckpointMade { block } => say!(info, self, "Checkpoint made at block [{}]", block.0),
         }
+    }
+
+    /// Whether the channel is new could not be found out yet: these are the answers.
+    pub(super) fn asking_whether_new(&self, others: &[Height], members: usize) {
+        let heights: Vec<_> = others.iter().map(|height| height.0.to_string()).collect();
+        say!(
+            info,
+            self,
+            "Waiting until a majority of the {members} consenters says that the channel is new; the heights that \
+             others told are [{}]",
+            heights.join(" ")
+        );
     }
 
     /// Without a leader for long enough to ask whether this node was removed.
@@ -157,4 +169,142 @@ fn number(id: Option<ConsenterId>) -> u64 {
 fn list(ids: &[ConsenterId]) -> String {
     let ids: Vec<_> = ids.iter().map(|id| id.0.to_string()).collect();
     format!("[{}]", ids.join(" "))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::{Debug, Write};
+    use std::sync::{Arc, Mutex};
+
+    use tracing::field::{Field, Visit};
+    use tracing::span::{Attributes, Id, Record};
+    use tracing::{Event, Metadata, Subscriber};
+
+    use super::*;
+
+    /// Keeps level, message and fields of each event, as the console of the process shows them.
+    #[derive(Clone, Default)]
+    struct Page(Arc<Mutex<Vec<String>>>);
+
+    impl Subscriber for Page {
+        fn enabled(&self, _: &Metadata<'_>) -> bool {
+            true
+        }
+
+        fn new_span(&self, _: &Attributes<'_>) -> Id {
+            Id::from_u64(1)
+        }
+
+        fn record(&self, _: &Id, _: &Record<'_>) {}
+
+        fn record_follows_from(&self, _: &Id, _: &Id) {}
+
+        fn event(&self, event: &Event<'_>) {
+            let mut text = Text::default();
+            event.record(&mut text);
+            let line = format!("{} {}{}", event.metadata().level(), text.message, text.fields);
+            self.0.lock().unwrap().push(line);
+        }
+
+        fn enter(&self, _: &Id) {}
+
+        fn exit(&self, _: &Id) {}
+    }
+
+    #[derive(Default)]
+    struct Text {
+        message: String,
+        fields: String,
+    }
+
+    impl Visit for Text {
+        fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+            if field.name() == "message" {
+                self.message = format!("{value:?}");
+            } else {
+                write!(self.fields, " {}={value:?}", field.name()).unwrap();
+            }
+        }
+    }
+
+    fn said(say: impl FnOnce(&Notices)) -> Vec<String> {
+        let page = Page::default();
+        let notices = Notices::new(ChannelId::parse("ch1").unwrap(), ConsenterId(26));
+        tracing::subscriber::with_default(page.clone(), || say(&notices));
+        std::mem::take(&mut *page.0.lock().unwrap())
+    }
+
+    #[test]
+    fn what_tools_search_for_is_said_as_they_expect_it() {
+        let id = ConsenterId;
+        for (notice, expected) in [
+            (
+                Notice::LeaderChanged {
+                    from: None,
+                    to: Some(id(1)),
+                },
+                "INFO Raft leader changed: 0 -> 1 channel=ch1 node=26",
+            ),
+            (
+                Notice::LeaderChanged {
+                    from: Some(id(3)),
+                    to: None,
+                },
+                "INFO Raft leader changed: 3 -> 0 channel=ch1 node=26",
+            ),
+            (
+                Notice::Leading { tip: BlockNumber(7) },
+                "INFO Start accepting requests as Raft leader at block [7] channel=ch1 node=26",
+            ),
+            (
+                Notice::QuorumLost,
+                "WARN 1a stepped down to follower since quorum is not active channel=ch1 node=26",
+            ),
+            (
+                Notice::NoLeader { members: 2 },
+                "WARN No leader is present, cluster size is 2 channel=ch1 node=26",
+            ),
+            (
+                Notice::ActiveNodesReceived(vec![id(1), id(4), id(2)]),
+                "INFO Store ActiveNodes [1 4 2] channel=ch1 node=26",
+            ),
+            (
+                Notice::ActiveNodes(vec![id(2), id(3)]),
+                "DEBUG Current active nodes in cluster are: [2 3] channel=ch1 node=26",
+            ),
+            (
+                Notice::AddressedAs(id(5)),
+                "WARN Received msg to 5, my ID is probably wrong due to out of date, cowardly halting channel=ch1 \
+                 node=26",
+            ),
+        ] {
+            assert_eq!(said(|notices| notices.notice(&notice)), [expected]);
+        }
+    }
+
+    #[test]
+    fn an_eviction_is_told_in_this_order() {
+        let lines = said(|notices| {
+            notices.suspecting_eviction(Duration::from_millis(10_040));
+            notices.evicted(BlockNumber(1));
+            notices.pulled_to_eviction();
+            notices.stopped();
+        });
+        let expected = [
+            "INFO Suspecting our own eviction from the channel for 10.0s channel=ch1 node=26",
+            "WARN Detected our own eviction from the channel in block [1] channel=ch1 node=26",
+            "INFO Periodic check is stopping. channel=ch1 node=26",
+            "INFO Pulled all blocks up to eviction block. channel=ch1 node=26",
+            "INFO Raft node stopped channel=ch1 node=26",
+        ];
+        assert_eq!(lines, expected);
+    }
+
+    #[test]
+    fn a_tick_interval_of_the_node_is_written_as_a_duration_of_go() {
+        let lines = said(|notices| notices.tick_overridden(Duration::from_millis(642)));
+        let expected = "INFO TickIntervalOverride is set, overriding channel configuration tick interval to 642ms channel=ch1 \
+             node=26";
+        assert_eq!(lines, [expected]);
+    }
 }

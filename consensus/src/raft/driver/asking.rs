@@ -11,6 +11,7 @@ use tokio::time::sleep;
 
 use crate::block_source::BlockSource;
 use crate::raft::core::Event;
+use crate::raft::notices::Notices;
 use crate::raft::opening::{config_in_force, tip};
 use crate::support::{ConsenterSupport, WriteError};
 
@@ -49,17 +50,23 @@ impl Asking {
         }
     }
 
-    /// Asks, again and again, whether a majority of `members` is at height 1.
-    pub(super) fn ask_whether_new(&mut self, members: usize) {
+    /// Asks, again and again, whether a majority of `members` is at height 1; says so when it takes long.
+    pub(super) fn ask_whether_new(&mut self, members: usize, notices: Notices) {
         let source = Arc::clone(&self.source);
         self.is_new = Some(
             async move {
                 let mut pause = ASK_AGAIN_FIRST;
-                while !is_new(&source.heights().await, members) {
+                loop {
+                    let others = source.heights().await;
+                    if is_new(&others, members) {
+                        return Answer::IsNew;
+                    }
+                    if pause == ASK_AGAIN_MAX {
+                        notices.asking_whether_new(&others, members);
+                    }
                     sleep(pause).await;
                     pause = (2 * pause).min(ASK_AGAIN_MAX);
                 }
-                Answer::IsNew
             }
             .boxed(),
         );

@@ -354,7 +354,10 @@ impl Driver {
                 self.writing.push_back(event.boxed());
             }
             Action::CatchUp { through } => self.asking.catch_up(through),
-            Action::AskWhetherNew => self.asking.ask_whether_new(self.core.status().members.len()),
+            Action::AskWhetherNew => {
+                let members = self.core.status().members.len();
+                self.asking.ask_whether_new(members, self.notices.clone());
+            }
             Action::ArmBatchTimer { token, after } => self.timer = BatchTimer::armed(token, after),
             Action::DisarmBatchTimer => self.timer = BatchTimer::stopped(),
             Action::Resolve { tickets, outcome } => self.resolve(&tickets, &outcome),
