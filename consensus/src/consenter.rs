@@ -29,6 +29,16 @@ pub trait Consenter: Send + Sync {
         metadata: ConsenterMetadata,
     ) -> Result<Arc<dyn Chain>, HandleChainError>;
 
+    /// Says that blocks of other orderers are appended to the ledger of `channel` from now on, without a chain. What this
+    /// consenter keeps outside the ledger falls behind it by that, which is not to be taken for a loss. Only while no
+    /// chain of it runs; reads and writes the disk on the calling thread.
+    ///
+    /// # Errors
+    /// In words; nothing may be appended.
+    fn before_following(&self, _channel: &ChannelId) -> Result<(), String> {
+        Ok(())
+    }
+
     /// Takes away what this consenter keeps of a channel outside its ledger, durably, so that a channel of the same
     /// name starts fresh. Only while no chain of it runs; fine if there is nothing. Reads and writes the disk on the
     /// calling thread.

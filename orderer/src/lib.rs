@@ -22,6 +22,7 @@
 //! | [`onboarding`] | channels of which this node is no consenter |
 //! | [`admin`] | channel participation over REST |
 //! | [`local_msp`] | this node's certificate and key |
+//! | [`open_files`] | how many files the process may have open |
 //! | [`logging`] | log lines as operators know them |
 //!
 //! Kept here: what was acknowledged is never lost, and one bad channel never takes the process down.
@@ -39,6 +40,7 @@ pub mod local_msp;
 pub mod logging;
 pub mod multichannel;
 pub mod onboarding;
+pub mod open_files;
 pub mod processor;
 pub mod quickstart;
 pub mod server;

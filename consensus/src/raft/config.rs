@@ -73,6 +73,10 @@ impl Consenter for RaftConsenter {
         Ok(Arc::new(RaftChain::new(support, start, log, chosen)?))
     }
 
+    fn before_following(&self, channel: &ChannelId) -> Result<(), String> {
+        opening::note_pulls(channel, &*self.node.log)
+    }
+
     fn remove_channel(&self, channel: &ChannelId) -> Result<(), String> {
         let removed = self.node.log.remove(channel);
         removed.map_err(|error| error.to_string())
@@ -90,4 +94,48 @@ impl std::fmt::Debug for RaftConsenter {
 /// A number that no other call is likely to give. It decides election timeouts, and tells runs apart.
 fn random() -> u64 {
     RandomState::new().build_hasher().finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use protos::ConsenterId;
+
+    use super::*;
+    use crate::raft::EngineLog;
+    use crate::raft::log::{Identity, LogWrite};
+
+    #[tokio::test]
+    async fn blocks_pulled_while_it_follows_are_no_lost_log() {
+        let folder = tempfile::tempdir().unwrap();
+        let log = EngineLog::open(&folder.path().join("wal"), &folder.path().join("snap")).unwrap();
+        let log: Arc<dyn RaftLog> = Arc::new(log);
+        let raft = RaftConsenter::new(RaftNode {
+            log: Arc::clone(&log),
+            tick_override: None,
+            eviction_suspicion: Duration::from_mins(10),
+            leader_wait: None,
+        });
+        let channel = ChannelId::parse("ch").unwrap();
+        raft.before_following(&channel).unwrap();
+        assert_eq!(log.load(&channel).unwrap().identity, None);
+        let identity = Identity {
+            id: ConsenterId(3),
+            lost: None,
+            votes_from: 7,
+            pulled: 2,
+        };
+        let write = LogWrite {
+            identity: Some(identity.clone()),
+            ..LogWrite::default()
+        };
+        log.write(&[(channel.clone(), write)]).unwrap();
+        for _ in 0..2 {
+            raft.before_following(&channel).unwrap();
+            let expected = Identity {
+                pulled: u64::MAX,
+                ..identity.clone()
+            };
+            assert_eq!(log.load(&channel).unwrap().identity, Some(expected));
+        }
+    }
 }

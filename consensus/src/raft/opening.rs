@@ -7,7 +7,7 @@ use prost::Message;
 use protos::block::header_hash;
 use protos::wire::common::Block;
 use protos::wire::etcdraft::BlockMetadata;
-use protos::{BlockNumber, ConsenterId};
+use protos::{BlockNumber, ChannelId, ConsenterId};
 
 use super::block_metadata::{read, read_block_metadata};
 use super::core::{ConfigInForce, Planted, Start, Tip};
@@ -28,10 +28,8 @@ pub(super) fn open(
 ) -> Result<Start, HandleChainError> {
     let unusable = |reason: String| HandleChainError::Unusable { reason };
     let config = config_in_force(support).map_err(unusable)?;
-    let Some(place) = support.own_place(&config.consenters) else {
-        note_pulls(support, log).map_err(unusable)?;
-        return Err(HandleChainError::NotMember);
-    };
+    let place = support.own_place(&config.consenters);
+    let place = place.ok_or(HandleChainError::NotMember)?;
     let tip = tip(
         support,
         read(metadata).map_err(unusable)?,
@@ -55,8 +53,7 @@ pub(super) fn open(
 
 /// Puts on record that a follower now brings the ledger ahead of the log: a member whose certificate was replaced comes
 /// back under its id when the node has the new one.
-fn note_pulls(support: &dyn ConsenterSupport, log: &dyn RaftLog) -> Result<(), String> {
-    let channel = support.channel_id();
+pub(super) fn note_pulls(channel: &ChannelId, log: &dyn RaftLog) -> Result<(), String> {
     let state = log.load(channel).map_err(|error| error.to_string())?;
     match state.identity.and_then(Identity::followed) {
         Some(identity) => {

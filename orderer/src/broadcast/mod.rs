@@ -13,12 +13,14 @@
 //! | module | holds |
 //! |---|---|
 //! | [`acknowledge`] | when SUCCESS is said: setting and request metadata |
+//! | [`refusals`] | what is said of them in the log |
 //! | [`reply`] | responses, encoded once |
 //! | `stream` | the three stages |
 //!
 //! Not here: what is checked ([`Intake`]; see `processor`), and ordering (`consensus`).
 
 pub mod acknowledge;
+pub mod refusals;
 pub mod reply;
 mod stream;
 
@@ -38,6 +40,7 @@ use tokio::sync::watch;
 use crate::codec::{self, MessageStream, ReceiveBudget, ReplyBody};
 use crate::config::Acknowledge;
 use crate::verify_pool::VerifyPool;
+use refusals::Refusals;
 
 /// Logger of this service; the name is the one operators know from the reference.
 pub const LOGGER: &str = "orderer.common.broadcast";
@@ -91,6 +94,8 @@ pub struct Broadcast {
     pub budget: ReceiveBudget,
     /// True once the node stops: idle streams end then.
     pub stopping: watch::Receiver<bool>,
+    /// What was said of refusals.
+    pub refusals: Arc<Refusals>,
 }
 
 impl Broadcast {
@@ -111,6 +116,7 @@ impl Broadcast {
             level,
             client,
             stopping: self.stopping.clone(),
+            refusals: Arc::clone(&self.refusals),
         };
         let messages = MessageStream::new(request.into_body(), self.recv_bytes_max, self.budget.clone());
         tokio::spawn(stream.run(messages, sink));

@@ -13,6 +13,7 @@ use protos::wire::common::Status as WireStatus;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tonic::Status;
 
+use super::refusals::Refusals;
 use super::{Accepted, Intake, LOGGER, Refusal, reply};
 use crate::codec::budget::LARGE_BYTES_MIN;
 use crate::codec::{ClientGone, MessageStream, ReplySink};
@@ -45,6 +46,7 @@ pub(super) struct Stream {
     pub(super) level: Acknowledge,
     pub(super) client: SocketAddr,
     pub(super) stopping: watch::Receiver<bool>,
+    pub(super) refusals: Arc<Refusals>,
 }
 
 /// What the reading stage hands on.
@@ -276,13 +278,7 @@ impl Stream {
     }
 
     fn log(&self, refusal: &Refusal) {
-        let Refusal {
-            status,
-            info,
-            channel,
-        } = refusal;
-        let (client, status) = (self.client, status.as_str_name());
-        tracing::warn!(target: LOGGER, "refused an envelope for channel '{channel}' from {client} with {status}: {info}");
+        self.refusals.tell(refusal, self.client);
     }
 }
 

@@ -127,6 +127,7 @@ impl Client {
             recv_bytes_max: 100,
             budget: ReceiveBudget::default(),
             stopping: watch::channel(false).1,
+            refusals: Arc::default(),
         };
         let (requests, receiver) = mpsc::unbounded_channel();
         let frames = tokio_stream::wrappers::UnboundedReceiverStream::new(receiver)
@@ -286,6 +287,7 @@ fn unknown_acknowledge_metadata_is_an_invalid_argument() {
         recv_bytes_max: 100,
         budget: ReceiveBudget::default(),
         stopping: watch::channel(false).1,
+        refusals: Arc::default(),
     };
     let mut request = Request::new(http_body_util::Empty::<Bytes>::new());
     request

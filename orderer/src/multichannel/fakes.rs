@@ -89,6 +89,8 @@ pub(super) struct FakeConsenter {
     /// What the next chains are refused with.
     pub(super) refuses: Mutex<VecDeque<HandleChainError>>,
     pub(super) removed: Mutex<Vec<ChannelId>>,
+    /// Where blocks of others come from now on.
+    pub(super) followed: Mutex<Vec<ChannelId>>,
     pub(super) cannot_remove: Mutex<Option<String>>,
 }
 
@@ -109,6 +111,11 @@ impl Consenter for FakeConsenter {
         });
         self.chains.lock().push(Arc::clone(&chain));
         Ok(chain)
+    }
+
+    fn before_following(&self, channel: &ChannelId) -> Result<(), String> {
+        self.followed.lock().push(channel.clone());
+        Ok(())
     }
 
     fn remove_channel(&self, channel: &ChannelId) -> Result<(), String> {

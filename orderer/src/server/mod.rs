@@ -47,6 +47,7 @@ use crate::multichannel::chain_support::NodeParts;
 use crate::multichannel::manager::{Manager, OpenError};
 use crate::multichannel::refused::Reports;
 use crate::multichannel::registrar::Participation;
+use crate::open_files;
 use crate::shutdown;
 use crate::tls::{self, Acceptor, Incoming, TlsError};
 use crate::verify_pool::VerifyPool;
@@ -103,6 +104,8 @@ pub enum RunError {
 
 /// Runs the node until a signal ends it.
 pub fn run(config: &Config) -> Result<(), RunError> {
+    let files_max = open_files::raise_bound();
+    tracing::debug!(target: LOGGER, "at most {files_max:?} files may be open");
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -320,6 +323,7 @@ async fn start_grpc(
         recv_bytes_max: general.recv_bytes_max,
         budget: budget.clone(),
         stopping: front.stopping.clone(),
+        refusals: Arc::default(),
     };
     let deliver = Deliver {
         channels: Arc::clone(manager) as _,

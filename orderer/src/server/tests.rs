@@ -88,8 +88,9 @@ fn entries(blocks: &[protos::SealedBlock]) -> Vec<Bytes> {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_acknowledged_is_delivered_in_order() {
     let world = World::start("").await;
+    let sent = messages(300);
     for level in [Acknowledge::Accepted, Acknowledge::Committed] {
-        assert_eq!(world.submit(level, messages(300)).await.unwrap(), 300);
+        assert_eq!(world.submit(level, sent.clone()).await.unwrap(), 300);
     }
     let last = Position::Number(BlockNumber(300));
     let mut stream = world
@@ -99,8 +100,7 @@ async fn what_is_acknowledged_is_delivered_in_order() {
     while let Some(block) = stream.next().await.unwrap() {
         blocks.push(block);
     }
-    let twice = [messages(300), messages(300)].concat();
-    assert_eq!(entries(&blocks), twice);
+    assert_eq!(entries(&blocks), [sent.clone(), sent].concat());
     for pair in blocks.windows(2) {
         assert_eq!(pair[1].previous_hash(), pair[0].hash());
     }

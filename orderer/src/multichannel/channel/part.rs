@@ -220,11 +220,15 @@ impl Turns {
             .get(kind)
             .map_err(|error| error.to_string())?;
         let place = place_in(bundle, &*self.node.others)?;
-        match next {
-            Next::Follow { unfit, reason } => Ok(Made::Follower { unfit, reason }),
-            Next::ByConfig if self.channel.is_onboarding() || !place.orders() => Ok(Made::follower()),
-            Next::ByConfig => self.make_chain(&*consenter, kind, support),
+        let made = match next {
+            Next::Follow { unfit, reason } => Made::Follower { unfit, reason },
+            Next::ByConfig if self.channel.is_onboarding() || !place.orders() => Made::follower(),
+            Next::ByConfig => self.make_chain(&*consenter, kind, support)?,
+        };
+        if let Made::Follower { .. } = made {
+            consenter.before_following(&self.channel.id)?;
         }
+        Ok(made)
     }
 
     fn make_chain(

@@ -171,6 +171,7 @@ async fn a_chain_that_is_no_member_any_more_becomes_a_follower_and_back() {
     *node.fakes.others.host.lock() = STRANGER;
     node.fakes.chain().end(Ended::NotMember);
     node.until(FOLLOWING).await;
+    assert_eq!(*node.fakes.consenter.followed.lock(), [name()]);
     assert_eq!(node.shown(), (Relation::Follower, Shown::Active, 1));
     *node.fakes.others.host.lock() = MEMBER;
     node.takes(1..=3).await;
