@@ -139,7 +139,7 @@ impl World {
         store.append(&genesis).expect("block 0");
         store.sync().expect("block 0");
         let identity = Arc::new(self.network.node_identity());
-        let node = NodeParts::alone(Arc::clone(&identity), Reports::below(&data), consenters());
+        let node = NodeParts::alone(Arc::clone(&identity), Reports::below(&data), consenters(None));
         let support = ChainSupport::open(channel, store, None, &node).expect("a channel");
         let [msp, tls] = self.network.node_folders();
         let config = puller_config(&msp, &tls, &data);
