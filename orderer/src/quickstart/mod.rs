@@ -55,8 +55,8 @@ const COUNT: u32 = 5000;
 const COUNT_WITH_FALL: u32 = 20_000;
 
 /// Nodes of a new network where nobody says how many. One has its first envelope in a block half a second after the
-/// command; three, with their processes and their election on the same two cores, after 1.4 s, and 2.1 s when they come
-/// back (2026-11-21, load average near 5).
+/// command; three, with their processes and their election on the same two cores, after 0.9 s, and when they come back
+/// and must elect anew after 0.9 to 2.3 s (2026-11-21, load average near 5).
 const NODES: usize = 1;
 /// The same where the leader is to fall: the fewest of which one can be missing.
 const NODES_WITH_FALL: usize = 3;
