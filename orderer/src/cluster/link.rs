@@ -25,7 +25,7 @@ use super::LOGGER;
 use super::backoff::Pauses;
 use super::client_tls::ClientTls;
 use super::counters::Counters;
-use super::dial::{self, Bounds, Dialled, Target};
+use super::dial::{self, Bounds, DialError, Dialled, Target};
 use super::expiry::Expiry;
 use super::lane::Lane;
 use super::said::Said;
@@ -38,6 +38,9 @@ const PING_PAUSE: Duration = Duration::from_mins(1);
 const PING_TIME_MAX: Duration = Duration::from_secs(20);
 /// A peer that is restarting is not worth a word.
 const QUIET_TIME: Duration = Duration::from_secs(1);
+/// A peer with another key than the channel's config has for it needs another config, which makes another link, or a
+/// restart, after which it calls us. Each attempt leaves a line in its log.
+const OTHER_KEY_PAUSE: Duration = Duration::from_secs(10);
 /// How long a connection that takes no streams is listened to for the reason.
 const LAST_WORDS_TIME: Duration = Duration::from_millis(20);
 /// The same trouble is told once within this.
@@ -183,8 +186,8 @@ impl Running {
                 return;
             };
             match self.dial(&tls).await {
-                Some(dialled) => self.serve(dialled, &tls).await,
-                None => self.pause().await,
+                Ok(dialled) => self.serve(dialled, &tls).await,
+                Err(pause_min) => self.pause(pause_min).await,
             }
         }
     }
@@ -195,7 +198,8 @@ impl Running {
         current.clone()
     }
 
-    async fn dial(&mut self, tls: &ClientTls) -> Option<Dialled> {
+    /// The error is how long to wait at least before the next attempt.
+    async fn dial(&mut self, tls: &ClientTls) -> Result<Dialled, Duration> {
         let shared = Arc::clone(&self.shared);
         let bounds = Bounds {
             dial: shared.settings.dial_timeout,
@@ -205,11 +209,12 @@ impl Running {
             Ok(dialled) => {
                 shared.counters.count_connection();
                 shared.is_down.store(false, Ordering::Relaxed);
-                Some(dialled)
+                Ok(dialled)
             }
             Err(error) => {
                 self.note_failure(&error.to_string());
-                None
+                let is_other = matches!(error, DialError::OtherKey { .. });
+                Err(if is_other { OTHER_KEY_PAUSE } else { Duration::ZERO })
             }
         }
     }
@@ -246,8 +251,8 @@ impl Running {
         self.shared.said.is_news(text, time, std::time::Instant::now())
     }
 
-    async fn pause(&mut self) {
-        let pause = self.pauses.next();
+    async fn pause(&mut self, pause_min: Duration) {
+        let pause = self.pauses.next().max(pause_min);
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
             () = self.shared.sign_of_life.notified() => {}
@@ -270,7 +275,7 @@ impl Running {
         // Whoever does not like our certificate hangs up only now. It must not be dialled in a tight loop.
         let target = &self.shared.target;
         self.note_failure(&format!("connection to {target} ended at once: {reason}"));
-        self.pause().await;
+        self.pause(Duration::ZERO).await;
     }
 
     /// Serves the lanes; answers why the connection cannot be used any more.

@@ -183,6 +183,7 @@ mod tests {
     use std::convert::Infallible;
     use std::time::Duration;
 
+    use futures::FutureExt as _;
     use futures::stream::{self, StreamExt as _};
     use http_body_util::StreamBody;
 
@@ -236,6 +237,17 @@ mod tests {
         let error = stream_of(vec![cut]).next().await.unwrap_err();
         assert_eq!(error.code(), tonic::Code::Internal);
         assert_eq!(error.message(), "request ended within a message");
+    }
+
+    #[tokio::test]
+    async fn room_comes_back_once_a_message_is_received_where_that_is_asked_for() {
+        let bytes = LARGE_BYTES_MIN + 1;
+        let budget = ReceiveBudget::of_bytes(u32::try_from(bytes).unwrap());
+        let body = body_of(vec![framed(&vec![6; bytes])]);
+        let mut stream = MessageStream::new(body, usize::MAX, budget.clone()).with_room_while_receiving();
+        let held = stream.next().await.unwrap().unwrap();
+        assert!(budget.take(bytes).now_or_never().is_some());
+        assert_eq!(held.len(), bytes);
     }
 
     #[tokio::test]

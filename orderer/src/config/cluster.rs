@@ -59,8 +59,6 @@ pub struct Replication {
     pub pull_timeout: Duration,
     /// Pause before what failed is tried again. Default 5 s.
     pub retry_timeout: Duration,
-    /// Attempts before a pause grows. Default 12.
-    pub retries_max: u64,
 }
 
 /// Pauses between attempts to reach a peer (`General.Backoff`). The first attempts are quicker (`orderer::cluster`).

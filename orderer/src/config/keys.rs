@@ -187,7 +187,7 @@ pub const KEYS: &[Key] = &[
         Kind::Duration,
         "5s",
     )),
-    or_zero(key("General.Cluster.ReplicationMaxRetries", Kind::Count, "12")),
+    or_zero(later("General.Cluster.ReplicationMaxRetries", Kind::Count, "12")),
     ignored(
         "General.Cluster.ReplicationBackgroundRefreshInterval",
         Kind::Duration,

@@ -53,7 +53,6 @@ impl Assembly<'_> {
                 buffer_bytes: self.bytes("General.Cluster.ReplicationBufferSize"),
                 pull_timeout: self.values.duration("General.Cluster.ReplicationPullTimeout"),
                 retry_timeout: self.values.duration("General.Cluster.ReplicationRetryTimeout"),
-                retries_max: self.values.number("General.Cluster.ReplicationMaxRetries"),
             },
             certificate_warning_time: self
                 .values
