@@ -19,7 +19,7 @@ use super::config_facts::ConfigFacts;
 use super::event::{ConfigInForce, Tip};
 use super::member::Membership;
 use super::{Action, Life, RaftCore, Turn};
-use crate::raft::log::{Checkpoint, EntryKind, LogEntry, LogWrite};
+use crate::raft::log::{Checkpoint, EntryKind, LogEntry};
 use crate::support::WriteError;
 use crate::ticket::TicketId;
 
@@ -60,7 +60,7 @@ struct Open {
 
 /// Blocks that come from other orderers.
 #[derive(Debug, Default, PartialEq)]
-enum Pulling {
+pub(super) enum Pulling {
     #[default]
     Not,
     /// It is going on record, with this write, that the ledger may get ahead of the log.
@@ -78,9 +78,9 @@ pub(super) struct Applying {
     open_bytes: usize,
     /// The members by the config block that is being written.
     awaited: Option<Membership>,
-    pulling: Pulling,
+    pub(super) pulling: Pulling,
     /// The leader's state that blocks are pulled for, if they are for one.
-    pulled_for: Option<Checkpoint>,
+    pub(super) pulled_for: Option<Checkpoint>,
     /// A block that others have, to be pulled when nothing is open.
     behind: Option<BlockNumber>,
     /// Everything through here was handed out.
@@ -182,6 +182,30 @@ impl Applying {
     /// Asks for blocks that others have.
     pub(super) fn set_behind(&mut self, through: BlockNumber) {
         self.behind = Some(through);
+    }
+
+    /// What others have and the ledger lacks, once nothing is open.
+    pub(super) fn take_behind(&mut self) -> Option<BlockNumber> {
+        if !self.open.is_empty() || self.is_held() {
+            return None;
+        }
+        self.behind.take().filter(|through| *through > self.tip.number)
+    }
+
+    /// The ledger has another newest block, which did not come from here.
+    pub(super) fn set_tip(&mut self, tip: &Tip) {
+        self.tip = Link {
+            number: tip.number,
+            hash: tip.hash,
+        };
+        self.passed = None;
+        self.durable_block = (tip.number, tip.entry.clone());
+    }
+
+    /// A leader's state stands for everything through here.
+    pub(super) fn jump_to(&mut self, index: u64, term: u64) {
+        self.passed = None;
+        self.pass(index, term);
     }
 
     /// The next item, if its turn has come.
@@ -399,94 +423,10 @@ impl RaftCore {
     }
 
     /// Tells the window what a snapshot would hold now.
-    fn note_durable(&mut self) {
+    pub(super) fn note_durable(&mut self) {
         let (index, term) = self.apply.durable;
         let block = &self.apply.durable_block.1;
         self.node.window_mut().set_applied(index, term, block);
-    }
-
-    /// Takes over a leader's state: the ledger pulls the blocks up to it.
-    fn apply_snapshot(&mut self, snapshot: Checkpoint, turn: &mut Turn<'_>) {
-        let through = snapshot.block_number;
-        if through <= self.apply.tip.number {
-            self.entered(&snapshot, turn);
-            return;
-        }
-        self.apply.pulled_for = Some(snapshot);
-        self.pull(through, turn);
-    }
-
-    /// The ledger holds a leader's state.
-    fn entered(&mut self, snapshot: &Checkpoint, turn: &mut Turn<'_>) {
-        self.apply.passed = None;
-        self.apply.pass(snapshot.index, snapshot.term);
-        self.node.window_mut().set_voters(&snapshot.voters);
-        self.set_peers(turn);
-    }
-
-    fn pull_behind(&mut self, turn: &mut Turn<'_>) {
-        if self.apply.open.is_empty()
-            && !self.apply.is_held()
-            && let Some(through) = self.apply.behind.take()
-            && through > self.apply.tip.number
-        {
-            self.pull(through, turn);
-        }
-    }
-
-    /// Puts on record that the ledger may get ahead of the log; then blocks are pulled.
-    fn pull(&mut self, through: BlockNumber, turn: &mut Turn<'_>) {
-        self.identity.pulled = u64::MAX;
-        let write = LogWrite {
-            identity: Some(self.identity.clone()),
-            ..LogWrite::default()
-        };
-        let number = self.persist(write, turn);
-        self.apply.pulling = Pulling::Recording { number, through };
-    }
-
-    /// Asks for the blocks once that is on record.
-    pub(super) fn record_pulling(&mut self, turn: &mut Turn<'_>) {
-        if let Pulling::Recording { number, through } = self.apply.pulling
-            && self.is_durable(number)
-        {
-            self.apply.pulling = Pulling::Under;
-            turn.push(Action::CatchUp { through });
-        }
-    }
-
-    /// The ledger has what was asked for, or more.
-    pub(super) fn caught_up(&mut self, tip: &Tip, config: &ConfigInForce, turn: &mut Turn<'_>) {
-        if self.apply.pulling != Pulling::Under {
-            return; // not asked for
-        }
-        self.apply.pulling = Pulling::Not;
-        match Membership::new(config.consenters.clone(), &tip.metadata) {
-            Ok(members) => self.members = members,
-            Err(reason) => {
-                let number = tip.number;
-                return self.fail(WriteError { number, reason }, turn);
-            }
-        }
-        self.apply.tip = Link {
-            number: tip.number,
-            hash: tip.hash,
-        };
-        self.apply.passed = None;
-        self.apply.durable_block = (tip.number, tip.entry.clone());
-        self.identity.pulled = tip.metadata.raft_index;
-        let write = LogWrite {
-            identity: Some(self.identity.clone()),
-            ..LogWrite::default()
-        };
-        self.persist(write, turn);
-        self.adopt(config, turn);
-        if let Some(snapshot) = self.apply.pulled_for.take() {
-            self.forget_handed(turn);
-            self.entered(&snapshot, turn);
-        }
-        self.node.applied_to(self.apply.index);
-        self.note_durable();
     }
 
     /// A block could not be written, or must not be: nothing more is done.

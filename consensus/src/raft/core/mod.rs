@@ -12,13 +12,14 @@
 //! |---|---|
 //! | [`event`] | everything that can happen, and what a core begins with |
 //! | [`action`] | everything it can want done |
-//! | `open` | from which log it begins, and from when on it counts |
+//! | `open`, `resume` | from which log it begins, and from when on it counts |
 //! | `receive` | messages of others: refused, kept from raft for now, stepped |
 //! | `persist` | writes on their way to the log, and the messages that wait for them |
 //! | `intake`, `pending` | envelopes of this node until they are seen in a block |
 //! | `hand` | handing them to whoever leads |
 //! | `lead` | cutting, linking and proposing blocks while leading |
 //! | `apply` | committed entries to blocks in the ledger |
+//! | `pull` | blocks that come from other orderers |
 //! | `member`, `config_facts` | ids of the consenters, changes of raft's voters, what a config says of both |
 //! | `compact` | checkpoints, and what may go then |
 //! | `contact` | who was heard of lately |
@@ -38,7 +39,9 @@ mod member;
 mod open;
 mod pending;
 mod persist;
+mod pull;
 mod receive;
+mod resume;
 #[cfg(test)]
 mod tests;
 
