@@ -111,6 +111,7 @@ impl RaftCore {
             leading.set_limits(config.batch.limits);
         }
         if moved {
+            self.old_peers_until = self.ticks + self.election_ticks() / 2;
             self.recheck_from = Some(self.pending.first());
         }
         self.set_peers(turn);

@@ -199,16 +199,20 @@ impl RaftCore {
         turn.push(Action::NotMember);
     }
 
-    /// Tells who the others are, if that changed. Who is still a voter stays connected until raft has let it go.
+    /// Tells who the others are, if that changed. Who is still a voter stays connected until raft has let it go, and
+    /// whose certificate was replaced for a while under the old one: it has yet to learn of the config.
     pub(super) fn set_peers(&mut self, turn: &mut Turn<'_>) {
         let own = self.node.id();
         let members = self.members.ids.iter().zip(&self.members.consenters);
         let others = members.filter(|(id, _)| **id != own);
         let mut peers: Vec<_> = others.map(|(id, consenter)| peer(*id, consenter)).collect();
+        let keeps_old = self.ticks < self.old_peers_until;
         for old in self.peers.iter().flatten() {
-            let is_listed = peers.iter().any(|peer| peer.id == old.id);
-            if !is_listed && self.node.is_voter(old.id) {
-                peers.push(old.clone());
+            match peers.iter_mut().find(|peer| peer.id == old.id) {
+                Some(listed) if keeps_old => listed.clone_from(old),
+                Some(_) => {}
+                None if self.node.is_voter(old.id) => peers.push(old.clone()),
+                None => {}
             }
         }
         if self.peers.as_ref() != Some(&peers) {

@@ -86,6 +86,8 @@ pub struct RaftCore {
     apply: Applying,
     members: Membership,
     peers: Option<Vec<Peer>>,
+    /// Until this tick those whose certificates were replaced are reached by the old ones.
+    old_peers_until: u64,
     config: ConfigInForce,
     pending: Pending,
     /// From where on own envelopes are to be checked again.
@@ -179,6 +181,7 @@ impl RaftCore {
             apply,
             members,
             peers: None,
+            old_peers_until: 0,
             config: start.config,
             pending: Pending::new(start.seed),
             recheck_from: None,
@@ -263,6 +266,9 @@ impl RaftCore {
     fn tick(&mut self, turn: &mut Turn<'_>) {
         self.ticks += 1;
         self.refusals_told = 0;
+        if self.ticks == self.old_peers_until {
+            self.set_peers(turn);
+        }
         let may_campaign = self.may_campaign();
         if self.node.tick(may_campaign) == Ticked::LostQuorum {
             self.has_lost_quorum = true;

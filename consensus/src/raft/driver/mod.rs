@@ -305,11 +305,26 @@ impl Driver {
 
     /// Tells the core, and carries out what it wants.
     fn step(&mut self, event: Event) {
+        let is_config = matches!(event, Event::ConfigApplied { .. });
         self.core.step(event, &*self.support, &mut self.actions);
         self.carry_out();
         while let Some(event) = self.follow_ups.pop() {
             self.core.step(event, &*self.support, &mut self.actions);
             self.carry_out();
+        }
+        if is_config {
+            self.stop_if_replaced();
+        }
+    }
+
+    /// The config has another certificate for this member: the others take nothing from it any more, until the node
+    /// runs with the new one. Who is removed stays until raft has let it go.
+    fn stop_if_replaced(&mut self) {
+        let is_listed = self.core.members().ids.contains(&self.core.status().id);
+        let config = config_in_force(&*self.support);
+        let is_replaced = config.is_ok_and(|config| self.support.own_place(&config.consenters).is_none());
+        if is_listed && is_replaced && self.ending.is_none() {
+            self.ending = Some(Ending::Ended(Ended::NotMember));
         }
     }
 

@@ -219,3 +219,23 @@ fn a_newcomer_that_makes_the_members_even_votes_before_it_has_the_log() {
     world.tick(1);
     assert_ne!(world.elect(), 4);
 }
+
+#[test]
+fn a_replaced_certificate_is_still_taken_until_its_owner_could_learn_of_it() {
+    let mut world = World::running(&[1, 2, 3]);
+    let (leader, follower) = (world.leader().unwrap(), world.follower());
+    let mut list = consenters(&[1, 2, 3]);
+    let place = usize::try_from(follower - 1).unwrap();
+    list[place].client_tls_cert = "renewed".into();
+    world.reconfigure(leader, list, "rotate");
+    world.run();
+    let certificate = |world: &World| {
+        let peers = &world.nodes[&leader].peers;
+        let peer = peers.iter().find(|peer| peer.id == ConsenterId(follower));
+        peer.unwrap().client_tls_cert.clone()
+    };
+    assert_eq!(world.names(follower), [["config"]]);
+    assert_eq!(certificate(&world), format!("client {follower}"));
+    world.tick(ELECTION / 2);
+    assert_eq!(certificate(&world), "renewed");
+}

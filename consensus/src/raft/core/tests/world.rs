@@ -47,7 +47,7 @@ pub(super) struct TestNode {
     pub(super) is_ledger_slow: bool,
     pub(super) catch_up: Option<BlockNumber>,
     pub(super) asks: bool,
-    pub(super) peers: Vec<ConsenterId>,
+    pub(super) peers: Vec<Peer>,
     runs: u64,
     tickets: u64,
 }
@@ -334,7 +334,7 @@ impl World {
             match action {
                 Action::Persist { number, write } => node.log_writes.push_back((number, write)),
                 Action::Send { to, kind, message } => self.wire.push_back((id, to.0, kind, message)),
-                Action::SetPeers(peers) => node.peers = peers.iter().map(|peer| peer.id).collect(),
+                Action::SetPeers(peers) => node.peers = peers,
                 Action::WriteBlock { block, metadata, .. } => {
                     node.writes
                         .push_back((block, BlockMetadata::decode(metadata.0).unwrap(), false));
