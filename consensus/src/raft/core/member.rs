@@ -210,9 +210,8 @@ impl RaftCore {
         for old in self.peers.iter().flatten() {
             match peers.iter_mut().find(|peer| peer.id == old.id) {
                 Some(listed) if keeps_old => listed.clone_from(old),
-                Some(_) => {}
                 None if self.node.is_voter(old.id) => peers.push(old.clone()),
-                None => {}
+                Some(_) | None => {}
             }
         }
         if self.peers.as_ref() != Some(&peers) {
