@@ -32,6 +32,8 @@ pub struct Counts {
     pub sent: usize,
     /// Envelopes answered with SUCCESS.
     pub acknowledged: usize,
+    /// Envelopes that were refused with the promise that they are in no block.
+    pub refused: usize,
     /// Blocks that came over a deliver stream.
     pub delivered: usize,
 }
@@ -74,6 +76,7 @@ impl Oracle {
         Counts {
             sent: noted.sent.len(),
             acknowledged: noted.acknowledged.len(),
+            refused: noted.refused.len(),
             delivered: noted.delivered.len(),
         }
     }

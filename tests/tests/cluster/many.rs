@@ -34,7 +34,7 @@ fn name(number: usize) -> ChannelId {
 /// Ticks as in production: at 100 ms the heartbeats of 500 channels would be what is tested.
 fn spec(members: usize) -> ClusterSpec {
     let mut spec = ClusterSpec::of(members).named("many000");
-    spec.options.tick_interval = "500ms".to_owned();
+    "500ms".clone_into(&mut spec.options.tick_interval);
     spec
 }
 

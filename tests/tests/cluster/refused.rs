@@ -1,5 +1,7 @@
 //! Messages that no peer would send: refused and told, while this channel and others go on.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use client::Target;
 use prost::Message as _;
@@ -21,6 +23,9 @@ const OTHER: &str = "other";
 
 /// `General.MaxRecvMsgSize` where the settings do not say anything else.
 const MESSAGE_BYTES_MAX: usize = 100 << 20;
+
+/// Between two of the same message.
+const SEND_PAUSE: Duration = Duration::from_millis(300);
 
 /// What is said to a caller whose certificate is that of no member.
 const NOT_AUTHORIZED: &str = "certificate extracted from TLS connection isn't authorized";
@@ -68,19 +73,46 @@ impl Field {
         self.cluster.members[1].tls_files()
     }
 
-    /// Node 0 must end a stream of node 1 with these messages.
+    /// Node 0 must end a stream of node 1 with these messages, and count it.
     async fn refuses(&self, what: &str, messages: &[Bytes]) -> Status {
+        let before = self.refusals();
         let peer = PeerConnection::open(&self.cluster, 0, &self.member()).await;
         let status = peer.send(messages).await;
         assert_refused(what, &status);
+        self.until_counted(what, before).await;
         self.goes_on().await;
         status
     }
 
-    /// Waits until node 0 has counted `count` refusals more than `before`.
-    async fn until_counted(&self, before: u64, count: u64) {
-        let counted = async || (self.refusals() >= before + count).then_some(());
-        self.cluster.wait_for_some("refusals are counted", counted).await;
+    /// Node 0 must count a refusal of this message of node 1. The stream may go on: the member's other messages are none
+    /// the worse. Of many refusals a chain tells the first ones only, and after a while again, so it is sent until it is
+    /// told.
+    async fn takes_no_notice_of(&self, what: &str, message: Bytes) {
+        let before = self.refusals();
+        let peer = PeerConnection::open(&self.cluster, 0, &self.member()).await;
+        let mut call = peer.call().await;
+        let counted = async || (self.refusals() > before).then_some(());
+        let what = format!("{what} is counted");
+        let waiting = self.cluster.wait_for_some(&what, counted);
+        let sending = async {
+            // It fails once the node has ended the call.
+            while call.send(message.clone()).await.is_ok() {
+                tokio::time::sleep(SEND_PAUSE).await;
+            }
+            std::future::pending().await
+        };
+        tokio::select! {
+            () = waiting => {}
+            () = sending => {}
+        }
+    }
+
+    /// Waits until node 0 has counted one refusal more than `before`.
+    async fn until_counted(&self, what: &str, before: u64) {
+        let counted = async || (self.refusals() > before).then_some(());
+        self.cluster
+            .wait_for_some(&format!("{what} is counted"), counted)
+            .await;
     }
 
     /// Refusals that node 0 has told of.
@@ -89,9 +121,23 @@ impl Field {
     }
 }
 
-/// The highest count behind each reason, summed up.
+/// Refused streams and refused messages. Both are told each time with the loggers of [`telling`].
 fn refusals(log: &str) -> u64 {
-    log.lines().filter(|line| line.contains("refused")).count() as u64
+    let is_refusal = |line: &&str| {
+        (line.contains("Stream of ") && line.contains(" ended: "))
+            || line.contains("Refused a message of consenter ")
+    };
+    log.lines().filter(is_refusal).count() as u64
+}
+
+/// Nodes that tell of every refusal, also of one like the last.
+fn telling(members: usize) -> ClusterSpec {
+    let logging = "orderer.common.cluster=debug:orderer.consensus.etcdraft=debug:info";
+    let variable = ("FABRIC_LOGGING_SPEC".to_owned(), logging.to_owned());
+    ClusterSpec {
+        variables: vec![variable],
+        ..ClusterSpec::of(members)
+    }
 }
 
 fn assert_refused(what: &str, status: &Status) {
@@ -99,6 +145,11 @@ fn assert_refused(what: &str, status: &Status) {
         ![Code::Ok, Code::DeadlineExceeded].contains(&status.code()),
         "{what} was not refused: {status:?}"
     );
+}
+
+fn assert_not_authorized(status: &Status) {
+    assert_eq!(status.code(), Code::PermissionDenied, "{status:?}");
+    assert!(status.message().contains(NOT_AUTHORIZED), "{status:?}");
 }
 
 /// A message of node 1 to node 0 that is in order, and changes nothing: its term is over.
@@ -113,19 +164,20 @@ fn old_heartbeat() -> raftpb::Message {
 }
 
 pub(crate) async fn callers_without_a_members_certificate_are_refused() {
-    let field = Field::start(&ClusterSpec::of(3).with_spares(1)).await;
+    let field = Field::start(&telling(3).with_spares(1)).await;
     let message = peer::consensus(CHANNEL, &old_heartbeat());
-    let before = field.refusals();
     for files in [
         field.cluster.admin_tls_files(),
         field.cluster.members[3].tls_files(),
     ] {
+        let before = field.refusals();
         let peer = PeerConnection::open(&field.cluster, 0, &files).await;
         let status = peer.send(std::slice::from_ref(&message)).await;
-        assert_eq!(status.code(), Code::PermissionDenied, "{status:?}");
-        assert!(status.message().contains(NOT_AUTHORIZED), "{status:?}");
+        assert_not_authorized(&status);
+        field.until_counted("a caller that is no member", before).await;
         field.goes_on().await;
     }
+    let before = field.refusals();
     let authority = std::fs::read(field.member().authority).expect("a certificate");
     let target = Target {
         address: field.cluster.members[0].place().client.clone(),
@@ -135,38 +187,39 @@ pub(crate) async fn callers_without_a_members_certificate_are_refused() {
     let mut call = nobody.call_path("/orderer.Cluster/Step").await;
     let _ = call.send(message).await;
     assert_refused("a caller without certificate", &call.outcome().await.status);
-    field.until_counted(before, 3).await;
+    field.until_counted("a caller without certificate", before).await;
     field.agree().await;
 }
 
 pub(crate) async fn messages_that_do_not_decode_are_refused() {
-    let field = Field::start(&ClusterSpec::of(3)).await;
+    let field = Field::start(&telling(3)).await;
     let garbage = Bytes::from_static(&[0xff; 40]);
-    let before = field.refusals();
     let cases = [
         ("bytes that are no request", framed(&garbage)),
         ("a request of neither kind", framed(&[])),
         (
-            "bytes that are no raft message",
-            peer::consensus_bytes(CHANNEL, garbage.clone()),
+            "an envelope that is none",
+            peer::submit(CHANNEL, garbage.clone(), None),
         ),
-        (
-            "no raft message at all",
-            peer::consensus_bytes(CHANNEL, Bytes::new()),
-        ),
-        ("an envelope that is none", peer::submit(CHANNEL, garbage, None)),
     ];
-    let count = cases.len() as u64;
     for (what, message) in cases {
         field.refuses(what, &[message]).await;
     }
-    field.until_counted(before, count).await;
+    let nonsense = [
+        ("bytes that are no raft message", garbage),
+        ("no raft message at all", Bytes::new()),
+    ];
+    for (what, payload) in nonsense {
+        field
+            .takes_no_notice_of(what, peer::consensus_bytes(CHANNEL, payload))
+            .await;
+        field.goes_on().await;
+    }
     field.agree().await;
 }
 
 pub(crate) async fn messages_for_another_channel_are_refused() {
-    let field = Field::start(&ClusterSpec::of(3)).await;
-    let before = field.refusals();
+    let field = Field::start(&telling(3)).await;
     for (what, channel) in [
         ("a channel that is not here", "nowhere"),
         ("a name that no channel has", "No such\nname"),
@@ -177,7 +230,7 @@ pub(crate) async fn messages_for_another_channel_are_refused() {
             .refuses(what, &[peer::consensus(channel, &old_heartbeat())])
             .await;
         if channel == OTHER {
-            assert!(status.message().contains(NOT_AUTHORIZED), "{status:?}");
+            assert_not_authorized(&status);
         }
     }
     // A stream that began well is judged by each message.
@@ -185,12 +238,11 @@ pub(crate) async fn messages_for_another_channel_are_refused() {
     field
         .refuses("a second channel on the stream of the first", &messages)
         .await;
-    field.until_counted(before, 5).await;
     field.agree().await;
 }
 
 pub(crate) async fn messages_of_a_removed_member_are_refused() {
-    let field = Field::start(&ClusterSpec::of(4)).await;
+    let field = Field::start(&telling(4)).await;
     let files = field.cluster.members[3].tls_files();
     let from_fourth = raftpb::Message {
         from: 4,
@@ -205,34 +257,30 @@ pub(crate) async fn messages_of_a_removed_member_are_refused() {
     field.goes_on().await;
     // On the stream that it had, and on a new one.
     let _ = begun.send(message.clone()).await;
-    let ended = tokio::time::timeout(std::time::Duration::from_secs(10), begun.outcome()).await;
+    let ended = tokio::time::timeout(Duration::from_secs(10), begun.outcome()).await;
     assert_refused(
         "a stream of a removed member",
         &ended.expect("the stream ends").status,
     );
     let status = peer.send(&[message]).await;
-    assert_eq!(status.code(), Code::PermissionDenied, "{status:?}");
-    assert!(status.message().contains(NOT_AUTHORIZED), "{status:?}");
-    field.until_counted(before, 1).await;
+    assert_not_authorized(&status);
+    field.until_counted("a removed member", before).await;
     field.agree().await;
 }
 
 pub(crate) async fn messages_in_the_name_of_another_member_are_refused() {
-    let field = Field::start(&ClusterSpec::of(3)).await;
-    let before = field.refusals();
+    let field = Field::start(&telling(3)).await;
     for from in [0, 1, 3, 4, u64::MAX] {
         let message = raftpb::Message {
             from,
             ..old_heartbeat()
         };
+        let what = format!("a message from {from}");
         field
-            .refuses(
-                &format!("a message from {from}"),
-                &[peer::consensus(CHANNEL, &message)],
-            )
+            .takes_no_notice_of(&what, peer::consensus(CHANNEL, &message))
             .await;
+        field.goes_on().await;
     }
-    field.until_counted(before, 5).await;
     field.agree().await;
 }
 
@@ -323,6 +371,14 @@ fn broken_messages() -> Vec<(&'static str, raftpb::Message)> {
             append(vec![entry(EntryType::ConfChangeV2, 1, 1, Bytes::new())]),
         ),
         (
+            "a commit that no log reaches",
+            raftpb::Message {
+                term: HIGH_TERM,
+                commit: u64::MAX,
+                ..old_heartbeat()
+            },
+        ),
+        (
             "a snapshot of nothing",
             raftpb::Message {
                 r#type: MessageType::Snap as i32,
@@ -343,22 +399,20 @@ fn broken_messages() -> Vec<(&'static str, raftpb::Message)> {
 }
 
 pub(crate) async fn messages_that_no_member_sends_are_refused() {
-    let field = Field::start(&ClusterSpec::of(3)).await;
-    let before = field.refusals();
+    let field = Field::start(&telling(3)).await;
     let messages = broken_messages();
-    let count = messages.len() as u64;
     let leader = field.cluster.leader().await;
     for (what, message) in messages {
-        let peer = PeerConnection::open(&field.cluster, 0, &field.member()).await;
-        assert_refused(what, &peer.send(&[peer::consensus(CHANNEL, &message)]).await);
+        field
+            .takes_no_notice_of(what, peer::consensus(CHANNEL, &message))
+            .await;
     }
-    field.until_counted(before, count).await;
     assert_eq!(field.cluster.leader().await, leader, "nobody was moved by it");
     field.agree().await;
 }
 
 pub(crate) async fn oversized_messages_are_refused() {
-    let field = Field::start(&ClusterSpec::of(3)).await;
+    let field = Field::start(&telling(3)).await;
     for bytes in [MESSAGE_BYTES_MAX + 1, u32::MAX as usize] {
         let status = field
             .refuses("a message that is too long", &[prefix(bytes)])
@@ -371,7 +425,7 @@ pub(crate) async fn oversized_messages_are_refused() {
 /// What a member said once is sent again by one who has seen it: envelopes are ordered once, and nobody is moved.
 pub(crate) async fn replayed_messages_change_nothing() {
     const TERMS: std::ops::RangeInclusive<u64> = 1..=8;
-    let field = Field::start(&ClusterSpec::of(3)).await;
+    let field = Field::start(&telling(3)).await;
     let leader = field.cluster.leader().await;
     let sender = (leader + 1) % 3;
     let files = field.cluster.members[sender].tls_files();
@@ -425,7 +479,7 @@ pub(crate) async fn replayed_messages_change_nothing() {
 }
 
 pub(crate) async fn services_of_other_consensus_types_are_refused() {
-    let field = Field::start(&ClusterSpec::of(3)).await;
+    let field = Field::start(&telling(3)).await;
     let target = Target {
         address: field.cluster.members[0].place().client.clone(),
         tls: Some(field.member().client()),
