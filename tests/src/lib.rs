@@ -7,6 +7,8 @@
 //! | `tests/conformance` | the vectors of `tests/vectors`, run through the code paths of the node |
 //! | `tests/edges.rs` | the crate edges of `docs/architecture.md` against `cargo metadata` |
 //! | `tests/bench_cli.rs` | `ordain bench` over a real node: two channels, Ctrl-C, a node that dies |
+//! | `tests/cluster` | clusters of real nodes: killed, stopped, wiped, exchanged; what peers may not send |
+//! | `tests/cluster_netns` | clusters whose links are cut or slow; needs root |
 //! | `tests/config_edits.rs` | the edits of `ordain config` on the channels of the vectors, as nodes would judge them |
 //! | `tests/config_page.rs` | the commands of `docs/operating/config.md`, as they stand there |
 //! | `tests/drain.rs` | a node told to end orders what it accepted |
@@ -14,6 +16,7 @@
 //! | `tests/full_disk.rs` | a disk that is really full; needs root |
 //! | `tests/kill.rs` | a node killed in the middle of load, again and again |
 //! | `tests/quickstart.rs` | the main job from an empty folder: resumed, with a node that dies, with three nodes whose leader is killed |
+//! | `benches/cluster` | three real nodes: failing over, catching up, starting, at rest, under load |
 //! | `benches/throughput.rs` | a real node under load: envelopes a second, and who used the cores |
 //! | `benches/stages.rs` | what each stage of an envelope's path costs, beside the budget |
 //!
