@@ -38,13 +38,13 @@ async fn joined_by_two(cluster: &Cluster, channel: &str) -> Block {
     block
 }
 
-/// All three order the channel, and agree on it.
-async fn orders_everywhere(cluster: &Cluster, channel: &str, genesis: &Block) {
-    let (signer, oracle) = (cluster.signer_of(&id(channel)), oracle());
+/// All three order the channel, and agree on it. Whatever was sent there before is in `oracle`.
+async fn orders_everywhere(cluster: &Cluster, channel: &str, genesis: &Block, oracle: &Oracle) {
+    let signer = cluster.signer_of(&id(channel));
     for node in cluster.all() {
-        cluster.orders_through(node, &signer, &oracle).await;
+        cluster.orders_through(node, &signer, oracle).await;
     }
-    cluster.agree_on(&cluster.all(), genesis, &signer, &oracle).await;
+    cluster.agree_on(&cluster.all(), genesis, &signer, oracle).await;
 }
 
 /// The first channel has not noticed anything.
@@ -81,7 +81,7 @@ pub(crate) async fn a_removed_channel_is_made_again_in_the_same_processes() {
         for node in cluster.all() {
             cluster.join_with(node, &genesis).await;
         }
-        orders_everywhere(&cluster, "again", &genesis).await;
+        orders_everywhere(&cluster, "again", &genesis, &Oracle::default()).await;
         for node in cluster.all() {
             cluster
                 .admin(node)
@@ -123,13 +123,14 @@ fn join_file(cluster: &Cluster, name: &str) -> PathBuf {
 pub(crate) async fn a_crash_at_each_step_of_a_join_is_made_good() {
     let (mut cluster, oracle) = three().await;
     for step in ["unfinished", "file", "folder", "ledger", "blocks"] {
+        let there = Oracle::default();
         let genesis = joined_by_two(&cluster, step).await;
         let file = join_file(&cluster, &format!("{step}.join"));
         match step {
             "ledger" | "blocks" => {
                 cluster.join_with(NODE, &genesis).await;
                 if step == "blocks" {
-                    orders_everywhere(&cluster, step, &genesis).await;
+                    orders_everywhere(&cluster, step, &genesis, &there).await;
                 }
                 cluster.members[NODE].node.kill();
             }
@@ -156,7 +157,7 @@ pub(crate) async fn a_crash_at_each_step_of_a_join_is_made_good() {
             );
             cluster.join_with(NODE, &genesis).await;
         }
-        orders_everywhere(&cluster, step, &genesis).await;
+        orders_everywhere(&cluster, step, &genesis, &there).await;
         assert!(!file.exists(), "{step}: the join is done and its file is there");
     }
     first_goes_on(&cluster, &oracle).await;
@@ -166,6 +167,7 @@ pub(crate) async fn a_crash_at_any_moment_of_a_join_is_made_good() {
     let (mut cluster, oracle) = three().await;
     for after_ms in KILLED_AFTER_MS {
         let channel = format!("after{after_ms}");
+        let there = Oracle::default();
         let genesis = joined_by_two(&cluster, &channel).await;
         let admin = cluster.admin(NODE);
         let block = genesis.encode_to_vec().into();
@@ -179,7 +181,7 @@ pub(crate) async fn a_crash_at_any_moment_of_a_join_is_made_good() {
         if !listed {
             cluster.join_with(NODE, &genesis).await;
         }
-        orders_everywhere(&cluster, &channel, &genesis).await;
+        orders_everywhere(&cluster, &channel, &genesis, &there).await;
     }
     first_goes_on(&cluster, &oracle).await;
 }
@@ -188,9 +190,10 @@ pub(crate) async fn a_crash_at_any_moment_of_a_join_is_made_good() {
 pub(crate) async fn a_crash_at_each_step_of_a_removal_is_made_good() {
     let (mut cluster, oracle) = three().await;
     for step in ["marked", "unlinked", "logless"] {
+        let there = Oracle::default();
         let genesis = joined_by_two(&cluster, step).await;
         cluster.join_with(NODE, &genesis).await;
-        orders_everywhere(&cluster, step, &genesis).await;
+        orders_everywhere(&cluster, step, &genesis, &there).await;
         cluster.members[NODE].node.kill();
         let member = &cluster.members[NODE];
         let markers = member.data_folder().join("pendingops/remove");
@@ -214,9 +217,10 @@ pub(crate) async fn a_crash_at_each_step_of_a_removal_is_made_good() {
                 .await
                 .expect("it is removed");
         }
+        let there = Oracle::default();
         let genesis = joined_by_two(&cluster, step).await;
         cluster.join_with(NODE, &genesis).await;
-        orders_everywhere(&cluster, step, &genesis).await;
+        orders_everywhere(&cluster, step, &genesis, &there).await;
     }
     first_goes_on(&cluster, &oracle).await;
 }
@@ -225,9 +229,10 @@ pub(crate) async fn a_crash_at_any_moment_of_a_removal_is_made_good() {
     let (mut cluster, oracle) = three().await;
     for after_ms in KILLED_AFTER_MS {
         let channel = format!("after{after_ms}");
+        let there = Oracle::default();
         let genesis = joined_by_two(&cluster, &channel).await;
         cluster.join_with(NODE, &genesis).await;
-        orders_everywhere(&cluster, &channel, &genesis).await;
+        orders_everywhere(&cluster, &channel, &genesis, &there).await;
         let (admin, name) = (cluster.admin(NODE), id(&channel));
         let removing = tokio::spawn(async move { admin.remove(&name).await });
         tokio::time::sleep(Duration::from_millis(after_ms)).await;
@@ -237,7 +242,7 @@ pub(crate) async fn a_crash_at_any_moment_of_a_removal_is_made_good() {
         if is_listed(&cluster, NODE, &channel).await {
             assert!(!answered, "the node said that it removed {channel}");
             // It is whole: it orders as before.
-            orders_everywhere(&cluster, &channel, &genesis).await;
+            orders_everywhere(&cluster, &channel, &genesis, &there).await;
             cluster
                 .admin(NODE)
                 .remove(&id(&channel))
