@@ -59,6 +59,7 @@ fn main() -> ExitCode {
         faults::a_leader_that_is_told_to_end_hands_over_before_it_goes,
         quorum::without_a_majority_clients_and_operators_are_told_and_its_return_needs_nobody,
         quorum::a_channel_whose_other_members_never_came_says_so,
+        membership::a_node_whose_certificates_were_rotated_while_it_was_down_takes_part,
         membership::a_leader_that_removes_itself_hands_over_and_follows,
         membership::a_node_that_was_down_when_it_was_removed_finds_out,
         membership::a_node_removed_and_added_again_takes_part_under_its_new_id,

@@ -142,3 +142,25 @@ pub(crate) async fn one_node_grows_to_two_and_to_three() {
     cluster.agree(&[0, 1, 2], &oracle).await;
     cluster.assert_no_panic();
 }
+
+/// Its ledger is ahead of its log when it takes part again under the id that it had.
+pub(crate) async fn a_node_whose_certificates_were_rotated_while_it_was_down_takes_part() {
+    let mut cluster = Cluster::start(&ClusterSpec::of(3)).await;
+    let (all, oracle) = (cluster.all(), oracle());
+    cluster.orders(&all, &oracle).await;
+    cluster.members[2].node.kill();
+    let files = cluster.second_tls_files(2);
+    cluster.rotate(0, 2, &files).await;
+    cluster.orders(&[0, 1, 0, 1], &oracle).await;
+    cluster.members[2].install(&files);
+    cluster.members[2].node.start();
+    cluster.until_consenter(2).await;
+    cluster.orders(&all, &oracle).await;
+    // It counts: with one of the others it is a majority.
+    cluster.members[0].node.kill();
+    cluster.orders(&[1, 2], &oracle).await;
+    cluster.members[0].node.start();
+    cluster.orders(&all, &oracle).await;
+    cluster.agree(&all, &oracle).await;
+    cluster.assert_no_panic();
+}

@@ -3,8 +3,10 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use client::broadcast::Acknowledge;
 use tests::fixture::cluster::check::{PATIENCE, oracle};
 use tests::fixture::cluster::{Cluster, ClusterSpec};
+use tests::oracle::Oracle;
 
 /// For a process that does not get a core at once.
 const SLACK: Duration = Duration::from_secs(2);
@@ -23,11 +25,11 @@ pub(crate) async fn without_a_majority_clients_and_operators_are_told_and_its_re
         cluster.members[node].node.kill();
     }
     // Nobody knows of it yet: the wait is bounded by 1.5 election timeouts.
-    assert_refused(&cluster, leader, spec.election_timeout() * 3 / 2).await;
+    assert_refused(&cluster, leader, &oracle, spec.election_timeout() * 3 / 2).await;
     let text = "stepped down to follower since quorum is not active";
     cluster.members[leader].node.wait_for(text, PATIENCE);
     // Now it is known.
-    assert_refused(&cluster, leader, Duration::ZERO).await;
+    assert_refused(&cluster, leader, &oracle, Duration::ZERO).await;
     assert_told(&cluster, leader);
     assert_delivers(&cluster, leader).await;
 
@@ -39,21 +41,25 @@ pub(crate) async fn without_a_majority_clients_and_operators_are_told_and_its_re
     cluster.assert_no_panic();
 }
 
-/// SERVICE UNAVAILABLE with the reason, not later than this.
-async fn assert_refused(cluster: &Cluster, node: usize, time_max: Duration) {
+/// SERVICE UNAVAILABLE with the reason, not later than this. A leader that does not know yet that it is alone may still
+/// accept an envelope, and then it owes it.
+async fn assert_refused(cluster: &Cluster, node: usize, oracle: &Oracle, time_max: Duration) {
     let envelope = cluster.signer().transaction(Bytes::from_static(b"x")).bytes;
+    oracle.sent(&envelope);
     let began = Instant::now();
     let answer = cluster
-        .submit_at(node, client::broadcast::Acknowledge::Accepted, envelope)
+        .submit_at(node, Acknowledge::Accepted, envelope.clone())
         .await;
     let took = began.elapsed();
-    // A leader that does not know yet that it is alone has promised nothing at level `committed`; at `accepted` it
-    // may still say yes, and then the loss is its own to make good.
     match answer {
-        Ok(()) => assert!(!time_max.is_zero(), "taken in although no majority is there"),
+        Ok(()) => {
+            assert!(!time_max.is_zero(), "taken in although no majority is there");
+            oracle.acknowledged(&envelope);
+        }
         Err(error) => {
             let text = error.unavailable();
             assert!(text.contains(NO_LEADER), "{text}");
+            oracle.refused(&envelope, &text);
         }
     }
     assert!(took < time_max + SLACK, "the answer took {took:?}");
