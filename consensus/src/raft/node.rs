@@ -144,6 +144,11 @@ impl Node {
         self.raw.raft.state == StateRole::Leader
     }
 
+    /// True while it asks for votes that count; not yet while it asks whether it would get them.
+    pub(super) fn is_candidate(&self) -> bool {
+        self.raw.raft.state == StateRole::Candidate
+    }
+
     pub(super) fn commit(&self) -> u64 {
         self.raw.raft.raft_log.committed
     }

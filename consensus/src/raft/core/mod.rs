@@ -283,7 +283,9 @@ impl RaftCore {
     /// The first leader of a new channel campaigns every two heartbeats until somebody leads.
     fn campaign_first(&mut self, may_campaign: bool) {
         let every = 2 * self.settings.heartbeat_ticks as u64;
-        if self.is_first_leader && may_campaign && self.ticks.is_multiple_of(every) {
+        // An election that has begun is not begun anew: over long links it takes more than two heartbeats.
+        let is_due = self.ticks.is_multiple_of(every) && !self.node.is_candidate();
+        if self.is_first_leader && may_campaign && is_due {
             self.node.campaign();
         }
     }
