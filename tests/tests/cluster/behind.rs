@@ -17,7 +17,9 @@ async fn fill(cluster: &Cluster, node: usize, oracle: &Oracle, count: usize) {
     let envelopes: Vec<Bytes> = (0..count)
         .map(|_| signer.transaction(Bytes::from_static(b"one of many")).bytes)
         .collect();
-    envelopes.iter().for_each(|envelope| oracle.sent(envelope));
+    for envelope in &envelopes {
+        oracle.sent(envelope);
+    }
     let options = BroadcastOptions {
         acknowledge: Some(Acknowledge::Committed),
         in_flight_max: 1000,
@@ -25,9 +27,9 @@ async fn fill(cluster: &Cluster, node: usize, oracle: &Oracle, count: usize) {
     let connection = cluster.connect(node).await.expect("a connection");
     let acknowledged = submit_all(&connection, options, envelopes.clone()).await;
     assert_eq!(acknowledged.expect("all are ordered"), count as u64);
-    envelopes
-        .iter()
-        .for_each(|envelope| oracle.acknowledged(envelope));
+    for envelope in &envelopes {
+        oracle.acknowledged(envelope);
+    }
 }
 
 pub(crate) async fn a_late_joiner_10_000_blocks_behind_catches_up() {

@@ -202,7 +202,7 @@ pub(crate) async fn a_crash_at_each_step_of_a_removal_is_made_good() {
         let snap = member.snap_folder().join(step);
         match step {
             "unlinked" => {
-                fs::remove_dir_all(member.data_folder().join("chains").join(step)).expect("removed")
+                fs::remove_dir_all(member.data_folder().join("chains").join(step)).expect("removed");
             }
             "logless" if snap.exists() => fs::remove_dir_all(snap).expect("removed"),
             _ => {}

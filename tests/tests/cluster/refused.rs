@@ -99,7 +99,7 @@ impl Field {
             while call.send(message.clone()).await.is_ok() {
                 tokio::time::sleep(SEND_PAUSE).await;
             }
-            std::future::pending().await
+            std::future::pending::<()>().await;
         };
         tokio::select! {
             () = waiting => {}

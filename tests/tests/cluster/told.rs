@@ -156,7 +156,7 @@ pub(crate) async fn a_lone_member_leads_at_once_and_says_so() {
 
 pub(crate) async fn a_tick_interval_that_is_overridden_is_told() {
     let mut spec = ClusterSpec::of(1);
-    spec.consensus_settings = "  TickIntervalOverride: 642ms\n".to_owned();
+    "  TickIntervalOverride: 642ms\n".clone_into(&mut spec.consensus_settings);
     let cluster = Cluster::start(&spec).await;
     let text = "TickIntervalOverride is set, overriding channel configuration tick interval to 642ms";
     cluster.members[0].node.wait_for(text, PATIENCE);
