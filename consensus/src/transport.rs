@@ -42,7 +42,7 @@ pub struct ForwardMark {
     pub term: u64,
     /// The run of the sender.
     pub incarnation: u64,
-    /// From 1, without gaps.
+    /// From 1, without gaps. One with an empty envelope says that nothing through this number comes any more.
     pub number: u64,
 }
 

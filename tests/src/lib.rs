@@ -3,6 +3,8 @@
 //! | where | holds |
 //! |---|---|
 //! | [`fixture`] | real processes to test against: binaries, folders, ports, identities, channels |
+//! | [`sim`] | whole clusters, simulated from a seed |
+//! | [`invariants`] | what must hold in them |
 //! | [`oracle`] | what clients were told, against what the blocks contain |
 //! | `tests/conformance` | the vectors of `tests/vectors`, run through the code paths of the node |
 //! | `tests/edges.rs` | the crate edges of `docs/architecture.md` against `cargo metadata` |
@@ -17,10 +19,13 @@
 //! | `tests/kill.rs` | a node killed in the middle of load, again and again |
 //! | `tests/quickstart.rs` | the main job from an empty folder: resumed, with a node that dies, with three nodes whose leader is killed |
 //! | `benches/cluster` | three real nodes: failing over, catching up, starting, at rest, under load |
+//! | `tests/simulation` | runs simulated clusters, one a seed |
 //! | `benches/throughput.rs` | a real node under load: envelopes a second, and who used the cores |
 //! | `benches/stages.rs` | what each stage of an envelope's path costs, beside the budget |
 //!
 //! Nothing imports this crate.
 
 pub mod fixture;
+pub mod invariants;
 pub mod oracle;
+pub mod sim;

@@ -6,6 +6,7 @@
 
 use std::collections::VecDeque;
 
+use bytes::Bytes;
 use protos::{ConfigSeq, ConsenterId, Envelope};
 
 use super::lead::Queued;
@@ -162,8 +163,27 @@ impl RaftCore {
             return;
         }
         self.handing.waited = 0;
+        self.skip_seen(to, turn);
         for sent in &self.handing.sent {
             turn.push(self.submit(to, sent));
+        }
+    }
+
+    /// What was seen in a block may have come there by another node, which was given an equal one: the leader must not
+    /// wait for it.
+    fn skip_seen(&self, to: ConsenterId, turn: &mut Turn<'_>) {
+        let Some(number) = self.handing.sent.front().map(|first| first.number - 1) else {
+            return;
+        };
+        if let (Ok(envelope), 1..) = (Envelope::from_received(Bytes::new()), number) {
+            let skipped = Sent {
+                number,
+                place: 0,
+                envelope,
+                config_seq: self.config.sequence,
+                is_seen: true,
+            };
+            turn.push(self.submit(to, &skipped));
         }
     }
 

@@ -121,14 +121,18 @@ impl Leading {
         self.cutter.set_limits(limits);
     }
 
-    /// Takes a number once, and in order.
-    fn takes(&mut self, from: ConsenterId, mark: ForwardMark) -> bool {
+    /// Takes a number once, and in order. An empty envelope takes all through its number, and is not ordered.
+    fn takes(&mut self, from: ConsenterId, mark: ForwardMark, is_empty: bool) -> bool {
         let key = (from, mark.incarnation);
         let runs = self.taken.range((from, 0)..=(from, u64::MAX)).count();
         if mark.term != self.term || (runs >= RUNS_MAX && !self.taken.contains_key(&key)) {
             return false;
         }
         let last = self.taken.entry(key).or_default();
+        if is_empty {
+            *last = mark.number.max(*last);
+            return false;
+        }
         let is_next = mark.number == *last + 1;
         *last += u64::from(is_next);
         is_next
@@ -155,7 +159,7 @@ impl RaftCore {
             return self.forward_on(from, (envelope, config_seq), mark, turn);
         };
         let is_taken = match mark {
-            Some(mark) => leading.takes(from, mark),
+            Some(mark) => leading.takes(from, mark, envelope.entry().is_empty()),
             None => leading.queue_bytes < UNMARKED_BYTES_MAX,
         };
         if is_taken {

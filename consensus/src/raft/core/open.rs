@@ -167,7 +167,6 @@ impl RaftCore {
         let write = LogWrite {
             identity: Some(self.identity.clone()),
             members: Some(MembersAt { index, voters }),
-            resets: std::mem::take(&mut self.is_log_foreign),
             entries,
             ..LogWrite::default()
         };
@@ -182,7 +181,6 @@ impl RaftCore {
         self.identity.votes_from = season.votes_from();
         let write = LogWrite {
             identity: Some(self.identity.clone()),
-            resets: std::mem::take(&mut self.is_log_foreign),
             ..LogWrite::default()
         };
         self.persist_first(write, turn);

@@ -62,9 +62,16 @@ impl Persisting {
 }
 
 impl RaftCore {
-    /// Asks for a write and returns its number. The newest hard state goes along.
+    /// Asks for a write and returns its number. The newest hard state goes along. The first write takes away what a
+    /// former id has left: all of it, since the write says as whom the log is from now on.
     pub(super) fn persist(&mut self, mut write: LogWrite, turn: &mut Turn<'_>) -> u64 {
         let persisting = &mut self.persisting;
+        if std::mem::take(&mut self.is_log_foreign) {
+            write.resets = true;
+            write.identity.get_or_insert_with(|| self.identity.clone());
+            write.members.get_or_insert_default();
+            write.hard_state = Some(persisting.hard_state);
+        }
         persisting.issued += 1;
         if std::mem::take(&mut persisting.is_hard_state_new) {
             write.hard_state = Some(persisting.hard_state);
