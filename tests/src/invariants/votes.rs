@@ -63,7 +63,7 @@ impl Votes {
         };
         let kind = message.r#type();
         let binds = match loss {
-            Loss::Known(lost) => *lost == id && kind != MessageType::PreVoteResp,
+            Loss::Known(former) => *former == id && kind != MessageType::PreVoteResp,
             Loss::Unknown => vote_of(id, &message).is_some() && members % 2 == 1,
         };
         if binds {

@@ -77,7 +77,7 @@ impl World {
     }
 
     fn crash_within(&mut self, actions: usize) -> Option<usize> {
-        let crashes = self.is_faulty && self.chance.next() % 100_000 < self.options.crash_in_step;
+        let crashes = self.is_faulty && self.chance.draw() % 100_000 < self.options.crash_in_step;
         (crashes && actions > 0).then(|| self.chance.index(actions))
     }
 
@@ -229,11 +229,11 @@ impl World {
         let Some(receiver) = receiver else {
             return Ok(());
         };
-        self.send_to(run, receiver, kind, message);
+        self.send_to(run, receiver, kind, &message);
         Ok(())
     }
 
-    fn send_to(&mut self, run: Run, to: usize, kind: MessageKind, message: ClusterMessage) {
+    fn send_to(&mut self, run: Run, to: usize, kind: MessageKind, message: &ClusterMessage) {
         let stream = self.network.stream(run.node, to);
         match self
             .network

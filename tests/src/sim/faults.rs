@@ -72,6 +72,10 @@ impl World {
     }
 
     /// The node loses its memory and what it has not synced, and starts again after a while.
+    #[expect(
+        clippy::unnecessary_wraps,
+        reason = "an outcome of steps, which may fail otherwise"
+    )]
     pub(super) fn crash(&mut self, node: usize) -> Holds {
         let Some(process) = self.nodes[node].process.take() else {
             return Ok(());
@@ -94,7 +98,9 @@ impl World {
 
     fn partition(&mut self) {
         let mut side = [false; NODES];
-        side.iter_mut().for_each(|side| *side = self.chance.happens(400));
+        for node in &mut side {
+            *node = self.chance.happens(400);
+        }
         let is_one_way = self.chance.happens(300);
         let cuts = |from: usize, to: usize| side[from] != side[to] && (!is_one_way || side[from]);
         let (partition, cut) = self.network.cut(cuts);
@@ -140,7 +146,7 @@ impl World {
         self.nodes[node].joins_late = wipe == Wipe::AllAndLateJoin;
         self.nodes[node].is_not = None;
         self.nodes[node].synced = protos::Height(0);
-        self.nodes[node].disk = ledger::disk::SimDisk::new(self.chance.next());
+        self.nodes[node].disk = ledger::disk::SimDisk::new(self.chance.draw());
         Ok(())
     }
 }

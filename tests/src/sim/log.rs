@@ -186,7 +186,7 @@ struct Record {
     compact_below: Option<u64>,
     /// Always true, so that no record is empty.
     #[prost(bool, tag = "7")]
-    is_record: bool,
+    exists: bool,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -258,7 +258,7 @@ impl From<&LogWrite> for Record {
             resets: write.resets,
             entries: write.entries.iter().map(entry).collect(),
             compact_below: write.compact_below,
-            is_record: true,
+            exists: true,
         }
     }
 }

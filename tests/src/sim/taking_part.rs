@@ -94,8 +94,8 @@ impl World {
         let start = Start {
             channel: Material::get().channel.clone(),
             id,
-            seed: self.chance.next(),
-            incarnation: self.chance.next(),
+            seed: self.chance.draw(),
+            incarnation: self.chance.draw(),
             tip,
             config,
             log: state,
@@ -205,6 +205,10 @@ impl World {
     }
 
     /// The process ends after a halt; an operator starts it again.
+    #[expect(
+        clippy::unnecessary_wraps,
+        reason = "an outcome of actions, which may fail otherwise"
+    )]
     pub(super) fn finishes(&mut self, run: Run) -> Holds {
         self.told.run_ended(run);
         self.break_streams(run.node);
@@ -373,7 +377,7 @@ impl World {
             let Some(block) = self.block_of(source, BlockNumber(number))? else {
                 break;
             };
-            if !self.append_pulled(run, block)? {
+            if !self.append_pulled(run, &block)? {
                 break;
             }
         }
@@ -434,11 +438,11 @@ impl World {
     }
 
     /// Verifies and appends another node's block; false if it is not what it should be.
-    fn append_pulled(&mut self, run: Run, block: Block) -> Result<bool, String> {
+    fn append_pulled(&mut self, run: Run, block: &Block) -> Result<bool, String> {
         let Some(process) = self.nodes[run.node].process.as_mut() else {
             return Ok(false);
         };
-        if let Err(error) = verify_block(&process.tip, &block, process.checks.rules().bundle()) {
+        if let Err(error) = verify_block(&process.tip, block, process.checks.rules().bundle()) {
             self.trace
                 .line(self.now, run.node, || format!("refuses a pulled block: {error}"));
             return Ok(false);
@@ -449,14 +453,14 @@ impl World {
             self.disk_failed(run)?;
             return Ok(false);
         }
-        process.advance(&block);
-        if is_config_block(&block) {
-            let rules = self.configs.after(process.checks.rules(), &block)?;
+        process.advance(block);
+        if is_config_block(block) {
+            let rules = self.configs.after(process.checks.rules(), block)?;
             process.checks.comes_into_force(rules);
             process.last_config = sealed.number();
         }
         self.say(run.node, || format!("has pulled block {}", sealed.number()));
-        self.block_is_durable(run, &block)?;
+        self.block_is_durable(run, block)?;
         Ok(true)
     }
 

@@ -114,7 +114,7 @@ impl Timeline {
     }
 
     /// The next one, if there is any.
-    pub fn next(&mut self) -> Option<(Micros, Happening)> {
+    pub fn take_next(&mut self) -> Option<(Micros, Happening)> {
         let ((time, _), happening) = self.planned.pop_first()?;
         Some((time, happening))
     }

@@ -77,7 +77,7 @@ impl World {
         }
         let genesis = Material::get().genesis(&order[..options.members], &options);
         let nodes = (0..NODES).map(|_| Node {
-            disk: SimDisk::new(chance.next()),
+            disk: SimDisk::new(chance.draw()),
             runs: 0,
             tick: Micros(
                 (TICK_MILLIS * (1000 + chance.between(0, options.clock_drift)))
@@ -170,11 +170,11 @@ impl World {
     /// Goes on until `end`.
     pub(super) fn run_until(&mut self, end: Micros) -> Holds {
         while self.now < end {
-            let Some((time, happening)) = self.timeline.next() else {
+            let Some((time, happening)) = self.timeline.take_next() else {
                 break;
             };
             self.now = time;
-            if let Some(node) = self.concerned(&happening)
+            if let Some(node) = Self::concerned(&happening)
                 && self.nodes[node].paused_until > self.now
             {
                 self.timeline.at(self.nodes[node].paused_until, happening);
@@ -186,7 +186,7 @@ impl World {
     }
 
     /// The node that must be running for it.
-    fn concerned(&self, happening: &Happening) -> Option<usize> {
+    fn concerned(happening: &Happening) -> Option<usize> {
         match happening {
             Happening::Tick(run)
             | Happening::LogSynced(run)

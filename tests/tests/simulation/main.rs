@@ -151,8 +151,8 @@ fn many(seeds: Range<u64>) -> Sum {
         committed += report.counts.committed;
         sum.add(seed, &report);
     }
-    let millis = begin.elapsed().as_secs_f64() * 1000.0 / count as f64;
-    println!("{blocks} blocks, {committed} envelopes told their block, {millis:.0} ms a seed");
+    let millis = begin.elapsed().as_millis() / u128::from(count);
+    println!("{blocks} blocks, {committed} envelopes told their block, {millis} ms a seed");
     finish(&sum);
     sum
 }
