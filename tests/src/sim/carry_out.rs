@@ -84,7 +84,7 @@ impl World {
     fn carry_out(&mut self, run: Run, action: Action) -> Holds {
         match action {
             Action::Persist { number, write } => self.persist(run, number, write),
-            Action::Send { to, kind, message } => self.send(run, to, kind, message),
+            Action::Send { to, kind, message } => self.send(run, to, kind, &message),
             Action::SetPeers(peers) => {
                 self.set_peers(run, peers);
                 Ok(())
@@ -213,14 +213,14 @@ impl World {
         self.crash(run.node)
     }
 
-    fn send(&mut self, run: Run, to: ConsenterId, kind: MessageKind, message: ClusterMessage) -> Holds {
+    fn send(&mut self, run: Run, to: ConsenterId, kind: MessageKind, message: &ClusterMessage) -> Holds {
         let Some(member) = self.member(run) else {
             return Ok(());
         };
         let (id, members) = (member.id, member.core.status().members.len());
         let peer = member.peers.iter().find(|peer| peer.id == to);
         let receiver = peer.and_then(|peer| Material::get().owner(&peer.server_tls_cert));
-        if let ClusterMessage::Consensus { payload, .. } = &message {
+        if let ClusterMessage::Consensus { payload, .. } = message {
             let mut hasher = DefaultHasher::new();
             payload.hash(&mut hasher);
             self.trace.note(hasher.finish());
@@ -229,7 +229,7 @@ impl World {
         let Some(receiver) = receiver else {
             return Ok(());
         };
-        self.send_to(run, receiver, kind, &message);
+        self.send_to(run, receiver, kind, message);
         Ok(())
     }
 
