@@ -38,21 +38,15 @@ pub fn check<'a>(chain: impl Iterator<Item = &'a Block>) -> Result<(), Violation
 
 #[cfg(test)]
 mod tests {
-    use bytes::Bytes;
     use protos::BlockNumber;
     use protos::block::next;
 
     use super::*;
+    use crate::sim::material::Material;
 
     #[test]
     fn a_block_that_does_not_link_breaks_the_chain() {
-        let entry = || {
-            let envelope = protos::wire::common::Envelope {
-                payload: Bytes::from_static(b"x"),
-                signature: Bytes::new(),
-            };
-            vec![Bytes::from(prost::Message::encode_to_vec(&envelope))]
-        };
+        let entry = || vec![Material::get().envelopes[0].clone()];
         let first = next(BlockNumber(0), &[0; 32], entry());
         let second = next(BlockNumber(1), &[1; 32], entry());
         assert_eq!(check([&first].into_iter()), Ok(()));
