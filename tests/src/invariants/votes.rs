@@ -48,30 +48,31 @@ impl Votes {
         }
     }
 
-    /// `node`, as `id` of so many members, sends a raft message.
+    /// `node`, as `id` of so many members, sends a raft message; answers whether it gives a vote.
     pub fn sent(
         &mut self,
         node: usize,
         id: ConsenterId,
         members: usize,
         payload: &[u8],
-    ) -> Result<(), Violation> {
+    ) -> Result<bool, Violation> {
         let message = raftpb::Message::decode(payload).map_err(|error| format!("votes: {error}"))?;
         self.votes_once(id, &message)?;
+        let is_vote = vote_of(id, &message).is_some();
         let Some(loss) = self.losses.get(&node) else {
-            return Ok(());
+            return Ok(is_vote);
         };
         let kind = message.r#type();
         let binds = match loss {
             Loss::Known(former) => *former == id && kind != MessageType::PreVoteResp,
-            Loss::Unknown => vote_of(id, &message).is_some() && members % 2 == 1,
+            Loss::Unknown => is_vote && members % 2 == 1,
         };
         if binds {
             return Err(format!(
                 "votes: node {node} lost its log and sends {kind:?} as {id}"
             ));
         }
-        Ok(())
+        Ok(is_vote)
     }
 
     fn votes_once(&mut self, id: ConsenterId, message: &raftpb::Message) -> Result<(), Violation> {
@@ -120,7 +121,10 @@ mod tests {
         };
         let mut votes = Votes::default();
         let mut send = |to, term| votes.sent(0, ConsenterId(1), 3, &vote(to, term));
-        assert_eq!([send(2, 5), send(2, 5), send(3, 6)], [Ok(()), Ok(()), Ok(())]);
+        assert_eq!(
+            [send(2, 5), send(2, 5), send(3, 6)],
+            [Ok(true), Ok(true), Ok(true)]
+        );
         assert!(
             send(3, 5)
                 .unwrap_err()

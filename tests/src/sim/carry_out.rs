@@ -220,16 +220,20 @@ impl World {
         let (id, members) = (member.id, member.core.status().members.len());
         let peer = member.peers.iter().find(|peer| peer.id == to);
         let receiver = peer.and_then(|peer| Material::get().owner(&peer.server_tls_cert));
+        let mut is_vote = false;
         if let ClusterMessage::Consensus { payload, .. } = message {
             let mut hasher = DefaultHasher::new();
             payload.hash(&mut hasher);
             self.trace.note(hasher.finish());
-            self.votes.sent(run.node, id, members, payload)?;
+            is_vote = self.votes.sent(run.node, id, members, payload)?;
         }
         let Some(receiver) = receiver else {
             return Ok(());
         };
         self.send_to(run, receiver, kind, message);
+        if is_vote && self.is_faulty && self.chance.happens(self.options.crash_after_vote) {
+            return self.crash(run.node);
+        }
         Ok(())
     }
 

@@ -86,12 +86,8 @@ impl World {
         self.nodes[node].paused_until = Micros(0);
         drop(process);
         self.nodes[node].disk.crash();
-        let longest = if self.chance.happens(200) {
-            Micros::secs(6)
-        } else {
-            Micros::millis(900)
-        };
-        let time = self.chance.time(Micros::millis(20), longest);
+        let longest = self.chance.pick(&[60, 60, 900, 900, 6_000]);
+        let time = self.chance.time(Micros::millis(5), Micros::millis(longest));
         self.after(time, Happening::Starts(node));
         Ok(())
     }
@@ -130,7 +126,7 @@ impl World {
         let Some(id) = self.member(run).map(|member| member.id) else {
             return Ok(());
         };
-        if members.len() < 3 || !members.contains(&node) || !all_went_on {
+        if self.has_removed || members.len() < 3 || !members.contains(&node) || !all_went_on {
             return Ok(());
         }
         self.wiped = Some(node);

@@ -121,6 +121,8 @@ pub struct Options {
     pub crashes: Option<Micros>,
     /// Steps after which a node crashes between two of their actions, in a hundred thousand.
     pub crash_in_step: u64,
+    /// Nodes that crash right after giving a vote, in a thousand votes.
+    pub crash_after_vote: u64,
     /// Mean time between partitions.
     pub partitions: Option<Micros>,
     /// Mean time between pauses of a process.
@@ -168,7 +170,8 @@ impl Options {
             let value = chance.between(1, most);
             if chance.happens(per_mille) { value } else { 0 }
         };
-        let election_ticks = u32::try_from(chance.between(4, 10)).unwrap_or(10);
+        // Short ones bring elections with several candidates.
+        let election_ticks = chance.pick(&[3, 3, 4, 5, 7, 10]);
         let small = |chance: &mut Chance, low, high| u32::try_from(chance.between(low, high)).unwrap_or(1);
         Self {
             members,
@@ -186,7 +189,12 @@ impl Options {
             batch_timeout: chance.time(Micros::millis(20), Micros::millis(500)),
             delay: (
                 Micros(200),
-                chance.pick(&[Micros::millis(2), Micros::millis(20), Micros::millis(200)]),
+                chance.pick(&[
+                    Micros::millis(2),
+                    Micros::millis(20),
+                    Micros::millis(200),
+                    Micros::millis(400),
+                ]),
             ),
             loss: often(chance, 500, 100),
             doubles: often(chance, 400, 80),
@@ -199,6 +207,7 @@ impl Options {
             clock_drift: often(chance, 500, 250),
             crashes: some(chance, 600, 1_000, 8_000),
             crash_in_step: often(chance, 400, 200),
+            crash_after_vote: often(chance, 400, 400),
             partitions: some(chance, 600, 1_000, 8_000),
             pauses: some(chance, 300, 1_000, 8_000),
             halts: some(chance, 300, 2_000, 10_000),

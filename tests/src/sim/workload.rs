@@ -126,6 +126,7 @@ impl World {
             3 if self.options.membership && members.contains(&node) => Change::Rotate(node),
             _ => Change::Batch,
         };
+        self.has_removed |= matches!(change, Change::Remove(_));
         let through = self.chance.index(NODES);
         self.ask_for(change, through)?;
         // Now and then two operators do not know of each other.
@@ -137,21 +138,19 @@ impl World {
 
     /// A newcomer does not vote before it has heard a leader, so those who are there must be a quorum of the new set.
     fn can_come(&self, members: &[usize]) -> bool {
-        let able = members
-            .iter()
-            .filter(|member| !self.lost.contains_key(member))
-            .count();
+        let able = members.iter().filter(|member| self.has_log(**member)).count();
         able > members.len().div_ceil(2)
     }
 
     /// The others must be able to go on by themselves.
     fn can_go(&self, node: usize, members: &[usize]) -> bool {
         let left = members.iter().filter(|member| **member != node);
-        let able = left
-            .clone()
-            .filter(|member| !self.lost.contains_key(member))
-            .count();
+        let able = left.clone().filter(|member| self.has_log(**member)).count();
         able > left.count() / 2
+    }
+
+    fn has_log(&self, node: usize) -> bool {
+        self.wiped != Some(node)
     }
 
     /// Hands an update to a node.

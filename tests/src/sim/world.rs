@@ -55,6 +55,8 @@ pub struct World {
     /// Envelopes taken from the material so far.
     pub(super) envelopes: usize,
     pub(super) updates: u64,
+    /// Somebody was asked to take a member out: nobody knows when that comes to pass.
+    pub(super) has_removed: bool,
     /// The node that lost its log, or more.
     pub(super) wiped: Option<usize>,
     pub(super) trace: Trace,
@@ -102,6 +104,7 @@ impl World {
             lost: BTreeMap::new(),
             envelopes: 0,
             updates: 0,
+            has_removed: false,
             wiped: None,
             trace: Trace::new(prints),
             no_fork: NoFork::default(),
