@@ -126,7 +126,7 @@ impl World {
         let Some(id) = self.member(run).map(|member| member.id) else {
             return Ok(());
         };
-        if self.has_removed || members.len() < 3 || !members.contains(&node) || !all_went_on {
+        if self.has_new_members || members.len() < 3 || !members.contains(&node) || !all_went_on {
             return Ok(());
         }
         self.wiped = Some(node);

@@ -175,7 +175,7 @@ impl World {
         self.ask_for(change, through)
     }
 
-    /// Every member takes a fresh envelope.
+    /// Every member takes a fresh envelope. One may find only now that its log is lost, and be mended first.
     fn orders_afresh(&mut self) -> Holds {
         for (node, place) in self.members().into_iter().zip(Self::kept()) {
             let end = self.now + Self::PATIENCE;
@@ -189,7 +189,7 @@ impl World {
                 if self.now > end {
                     return Err(format!("liveness: node {node} takes no fresh envelope"));
                 }
-                self.run_until(self.now + PROBE_EVERY)?;
+                self.comes_to_rest("before a fresh envelope")?;
             }
         }
         Ok(())

@@ -106,7 +106,7 @@ impl World {
             Ok(opened) => opened,
             Err(OpenError::LostLog { .. }) => {
                 self.nodes[node].is_not = Some(id);
-                return Ok(());
+                return self.is_lost(node, id, "it is on record");
             }
             Err(OpenError::Unusable { reason }) => {
                 return Err(format!("node {node} cannot take part: {reason}"));
@@ -192,15 +192,20 @@ impl World {
         let Some(id) = self.member(run).map(|member| member.id) else {
             return Ok(());
         };
-        if self.wiped != Some(run.node) {
+        self.is_lost(run.node, id, reason)?;
+        self.leaves(run);
+        Ok(())
+    }
+
+    /// An operator hears that a node has lost its log.
+    fn is_lost(&mut self, node: usize, id: ConsenterId, reason: &str) -> Holds {
+        if self.wiped != Some(node) {
             return Err(format!(
-                "node {} took its log for lost, and it was not: {reason}",
-                run.node
+                "node {node} took its log for lost, and it was not: {reason}"
             ));
         }
-        self.lost.insert(run.node, id);
-        self.votes.lost_log(run.node, id);
-        self.leaves(run);
+        self.lost.insert(node, id);
+        self.votes.lost_log(node, id);
         Ok(())
     }
 

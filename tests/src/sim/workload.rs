@@ -126,7 +126,7 @@ impl World {
             3 if self.options.membership && members.contains(&node) => Change::Rotate(node),
             _ => Change::Batch,
         };
-        self.has_removed |= matches!(change, Change::Remove(_));
+        self.has_new_members |= matches!(change, Change::Add(_) | Change::Remove(_));
         let through = self.chance.index(NODES);
         self.ask_for(change, through)?;
         // Now and then two operators do not know of each other.

@@ -55,8 +55,8 @@ pub struct World {
     /// Envelopes taken from the material so far.
     pub(super) envelopes: usize,
     pub(super) updates: u64,
-    /// Somebody was asked to take a member out: nobody knows when that comes to pass.
-    pub(super) has_removed: bool,
+    /// Somebody was asked to add a member or take one out: until nobody knows when, a majority is not what it seems.
+    pub(super) has_new_members: bool,
     /// The node that lost its log, or more.
     pub(super) wiped: Option<usize>,
     pub(super) trace: Trace,
@@ -104,7 +104,7 @@ impl World {
             lost: BTreeMap::new(),
             envelopes: 0,
             updates: 0,
-            has_removed: false,
+            has_new_members: false,
             wiped: None,
             trace: Trace::new(prints),
             no_fork: NoFork::default(),
