@@ -4,6 +4,7 @@
 //! client ──gRPC──> codec ──> broadcast ──> processor (verify_pool) ──> multichannel: Chain ──> ledger
 //!                     └────> deliver <────────────────────────────────────────────── reader ┘
 //! operator ─REST─> admin ──> multichannel: Manager
+//!          ─HTTP─> operations (before the Manager is there, and after it has gone)
 //! ```
 //!
 //! | module | holds |
@@ -21,6 +22,7 @@
 //! | [`catchup`] | blocks that the node lacks, from the other orderers |
 //! | [`onboarding`] | channels of which this node is no consenter |
 //! | [`admin`] | channel participation over REST |
+//! | [`operations`] | health, readiness, logging spec, metrics and version over HTTP |
 //! | [`local_msp`] | this node's certificate and key |
 //! | [`open_files`] | how many files the process may have open |
 //! | [`logging`] | log lines as operators know them |
@@ -41,6 +43,7 @@ pub mod logging;
 pub mod multichannel;
 pub mod onboarding;
 pub mod open_files;
+pub mod operations;
 pub mod processor;
 pub mod quickstart;
 pub mod server;

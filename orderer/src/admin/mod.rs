@@ -32,5 +32,7 @@ pub use registrar::{
     BlockChoice, ChannelInfo, ConsensusInfo, FetchError, JoinError, Registrar, Relation, RemoveError, Status,
     UpdateError,
 };
+pub(crate) use reply::no_such_path;
 pub use routes::router;
+pub(crate) use routes::with_request_id;
 pub use server::serve;

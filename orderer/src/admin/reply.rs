@@ -35,7 +35,7 @@ struct ListJson<'a> {
 
 /// One channel.
 #[derive(Serialize)]
-struct InfoJson<'a> {
+pub(crate) struct InfoJson<'a> {
     name: &'a str,
     url: String,
     #[serde(rename = "consensusRelation")]
@@ -163,7 +163,7 @@ pub(super) fn wrong_method(method: &Method, allow: &'static str) -> Response<Bod
 }
 
 /// 404 for a path that is none of ours.
-pub(super) fn no_such_path() -> Response<Body> {
+pub(crate) fn no_such_path() -> Response<Body> {
     let mut reply = Response::new(Body::from("404 page not found\n"));
     *reply.status_mut() = StatusCode::NOT_FOUND;
     let plain = HeaderValue::from_static("text/plain; charset=utf-8");
@@ -183,7 +183,8 @@ pub(super) fn error(status: StatusCode, text: &str) -> Response<Body> {
     json(status, &ErrorJson { error: text })
 }
 
-fn info_json(channel: &ChannelInfo) -> InfoJson<'_> {
+/// One channel as all answers show it.
+pub(crate) fn info_json(channel: &ChannelInfo) -> InfoJson<'_> {
     InfoJson {
         name: channel.name.as_str(),
         url: channel_path(&channel.name),

@@ -264,7 +264,7 @@ fn bad_request(text: &str) -> Response<Body> {
 }
 
 /// Every routed reply carries an id to find it by: the client's, or a fresh one.
-async fn with_request_id(request: Request, next: Next) -> Response<Body> {
+pub(crate) async fn with_request_id(request: Request, next: Next) -> Response<Body> {
     let given = request.headers().get(&REQUEST_ID).cloned();
     let mut reply = next.run(request).await;
     let id = given

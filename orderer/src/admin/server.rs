@@ -1,4 +1,4 @@
-//! Connections of the admin listener: one HTTP/1.1 task each, with time limits, ended together.
+//! Connections of an HTTP listener (admin, operations): one HTTP/1.1 task each, with time limits, ended together.
 
 use std::time::Duration;
 
@@ -41,7 +41,7 @@ pub async fn serve(mut incoming: Incoming, router: Router, stop: CancellationTok
         .await
         .is_err()
     {
-        tracing::warn!("admin requests were cut off after {DRAIN_TIME_MAX:?}");
+        tracing::warn!("HTTP requests were cut off after {DRAIN_TIME_MAX:?}");
     }
 }
 
@@ -66,6 +66,6 @@ async fn serve_connection(connection: Connection, router: Router, stop: Cancella
         }
     };
     if let Err(error) = outcome {
-        tracing::debug!("admin connection ended: {error}");
+        tracing::debug!("HTTP connection ended: {error}");
     }
 }

@@ -10,7 +10,10 @@ use std::process::ExitCode;
 
 use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
+use std::sync::Arc;
+
 use orderer::config::{Config, ConfigError, Environment};
+use orderer::operations::version;
 use orderer::quickstart;
 use orderer::server::{self, RunError};
 
@@ -98,7 +101,7 @@ fn main() -> ExitCode {
             start()
         }
         Command::Version => {
-            print!("{}", version());
+            print!("{}", version::text());
             ExitCode::SUCCESS
         }
         Command::Quickstart(arguments) => quickstart::run(&arguments),
@@ -114,25 +117,16 @@ fn refuse_or_help(error: &clap::Error) -> ExitCode {
     }
 }
 
-/// The lines that tools of the reference read.
-fn version() -> String {
-    format!(
-        "orderer:\n Version: {}\n Commit SHA: {}\n Rust version: {}\n OS/Arch: {}/{}\n",
-        env!("CARGO_PKG_VERSION"),
-        option_env!("ORDAIN_COMMIT").unwrap_or("development build"),
-        env!("CARGO_PKG_RUST_VERSION"),
-        std::env::consts::OS,
-        std::env::consts::ARCH
-    )
-}
-
 /// Log first, so that everything after it is in the log; then configuration, then the node.
 fn start() -> ExitCode {
     let environment = environment();
-    if let Err(error) = orderer::logging::init(&environment) {
-        eprintln!("orderer: {error}");
-        return ExitCode::from(NODE_FAILURE);
-    }
+    let logging = match orderer::logging::init(&environment) {
+        Ok(logging) => logging,
+        Err(error) => {
+            eprintln!("orderer: {error}");
+            return ExitCode::from(NODE_FAILURE);
+        }
+    };
     let config = match load(&environment) {
         Ok(config) => config,
         Err(error) => {
@@ -141,7 +135,7 @@ fn start() -> ExitCode {
         }
     };
     announce(&config);
-    match server::run(&config) {
+    match server::run(&config, Arc::new(logging)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!(target: LOGGER, "{error}");
@@ -163,7 +157,7 @@ fn load(environment: &Environment) -> Result<Config, ConfigError> {
 }
 
 fn announce(config: &Config) {
-    tracing::info!(target: LOGGER, "Starting {}", version());
+    tracing::info!(target: LOGGER, "Starting {}", version::text());
     tracing::info!(
         target: LOGGER,
         "Orderer config values from {}:\n{}",

@@ -8,7 +8,7 @@ use super::error::Problem;
 use super::values::Values;
 use super::{
     Acknowledge, Admin, Authentication, Bccsp, ChannelParticipation, Config, FileLedger, General, Keepalive,
-    Listen, ServerTls,
+    Listen, Operations, ServerTls,
 };
 
 /// Builds the configuration, or says everything that does not fit together.
@@ -25,6 +25,7 @@ pub(super) fn config(file: &Path, values: &Values) -> Result<Config, Vec<Problem
         consensus: assembly.consensus(&ledger),
         ledger,
         admin: assembly.admin(),
+        operations: assembly.operations(),
         participation: ChannelParticipation {
             request_body_bytes_max: assembly.bytes("ChannelParticipation.MaxRequestBodySize"),
         },
@@ -150,6 +151,18 @@ impl Assembly<'_> {
             ));
         }
         Admin { listen, tls }
+    }
+
+    fn operations(&mut self) -> Operations {
+        let tls = self.tls("Operations.TLS");
+        let listen = self.listen("Operations.ListenAddress");
+        if tls.is_none() && !listen.is_loopback() {
+            self.warnings.push(format!(
+                "Operations.TLS.Enabled is false and Operations.ListenAddress is {listen}: whoever reaches that \
+                 address may read the metrics and the names of the channels, and change what is logged"
+            ));
+        }
+        Operations { listen, tls }
     }
 
     fn listen(&mut self, path: &str) -> Listen {

@@ -19,7 +19,7 @@
 //!
 //! Names, defaults and the meaning of empty values are the reference's (`docs/spec/behaviour.md` §10.1, §10.2,
 //! `docs/spec/dropin.md` §1.1). Better than the reference on purpose: an environment variable works whether or
-//! not its section is in the file; admin and operations listen on loopback when no address is given; a REST
+//! not its section is in the file; admin and operations listen on loopback alone when no address is given; a REST
 //! body may have 1 MiB when no limit is given; a mistyped key is named with its line and the key that was
 //! probably meant.
 //!
@@ -65,6 +65,8 @@ pub struct Config {
     pub consensus: Consensus,
     /// Section `Admin`.
     pub admin: Admin,
+    /// Section `Operations`.
+    pub operations: Operations,
     /// Section `ChannelParticipation`.
     pub participation: ChannelParticipation,
     /// `Key = value` lines of the whole table, in its order, without secrets.
@@ -184,6 +186,15 @@ pub struct Admin {
     /// Default `127.0.0.1:9443`.
     pub listen: Listen,
     /// With TLS a verified client certificate is always required; none: plain and open to whoever reaches it.
+    pub tls: Option<ServerTls>,
+}
+
+/// Section `Operations`: the listener of probes, logging spec and metrics.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Operations {
+    /// Default `127.0.0.1:0`, a port that the system picks.
+    pub listen: Listen,
+    /// With TLS a client certificate is verified where one is shown; none: plain, and open to whoever reaches it.
     pub tls: Option<ServerTls>,
 }
 

@@ -158,6 +158,24 @@ fn a_generated_file_is_taken_as_it_is() {
     let admin = config.admin.tls.expect("TLS is enabled");
     assert!(admin.client_auth_required);
     assert_eq!(config.participation.request_body_bytes_max, 1 << 20);
+    assert_eq!(config.operations.listen.to_string(), "127.0.0.1:20012");
+    assert_eq!(config.operations.tls, None);
+}
+
+#[test]
+fn operations_listen_on_loopback_on_any_port_unless_told_otherwise() {
+    let config = good("FileLedger: {Location: /data}\n");
+    assert_eq!(config.operations.listen.to_string(), "127.0.0.1:0");
+}
+
+#[test]
+fn operations_in_plain_text_beyond_this_machine_are_warned_of() {
+    let config = good("FileLedger: {Location: /data}\nOperations: {ListenAddress: '0.0.0.0:8443'}\n");
+    let warned = config
+        .warnings
+        .iter()
+        .filter(|warning| warning.contains("0.0.0.0:8443"));
+    assert_eq!(warned.count(), 1, "{:?}", config.warnings);
 }
 
 #[test]
@@ -169,11 +187,16 @@ fn one_warning_lists_the_keys_that_have_no_effect_yet() {
         warning.starts_with("these keys are set but have no effect yet: "),
         "{warning}"
     );
-    for key in ["General.Profile.Address", "Operations.ListenAddress"] {
-        assert!(warning.contains(key), "{key} in {warning}");
-    }
-    for key in ["General.Throttling.Rate", "Metrics.Provider"] {
-        assert!(!warning.contains(key), "{key} is as by default, in {warning}");
+    assert!(warning.contains("General.Profile.Address"), "{warning}");
+    for key in [
+        "General.Throttling.Rate",
+        "Metrics.Provider",
+        "Operations.ListenAddress",
+    ] {
+        assert!(
+            !warning.contains(key),
+            "{key} is as by default or has an effect, in {warning}"
+        );
     }
 }
 

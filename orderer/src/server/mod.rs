@@ -1,7 +1,8 @@
 //! Wiring: from a checked configuration to a node that serves, and back down.
 //!
 //! ```text
-//! Config -> identity, Cluster, Manager (all channels) -> gRPC listener -> routes -> Broadcast, Deliver, health
+//! Config -> operations listener, which stays to the end
+//!        -> identity, Cluster, Manager (all channels) -> gRPC listener -> routes -> Broadcast, Deliver, health
 //!                                                     -> cluster listener, or the same one -> Step
 //!                                                     -> admin listener -> channel participation
 //! signal -> shutdown: health NOT_SERVING, intake, chains, streams, listeners
@@ -30,7 +31,7 @@ use consensus::raft::{BrokenLog, EngineLog, RaftConsenter, RaftNode};
 use ledger::LedgerOptions;
 use rustls::pki_types::CertificateDer;
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
+use tokio::task::{AbortHandle, JoinHandle};
 use tokio_util::sync::CancellationToken;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
@@ -48,6 +49,7 @@ use crate::multichannel::manager::{Manager, OpenError};
 use crate::multichannel::refused::Reports;
 use crate::multichannel::registrar::Participation;
 use crate::open_files;
+use crate::operations::{Loggers, Operations};
 use crate::shutdown;
 use crate::tls::{self, Acceptor, Incoming, TlsError};
 use crate::verify_pool::VerifyPool;
@@ -102,27 +104,37 @@ pub enum RunError {
     },
 }
 
-/// Runs the node until a signal ends it.
-pub fn run(config: &Config) -> Result<(), RunError> {
+/// Runs the node until a signal ends it. `loggers` are what the operations listener changes.
+pub fn run(config: &Config, loggers: Arc<dyn Loggers>) -> Result<(), RunError> {
     let files_max = open_files::raise_bound();
     tracing::debug!(target: LOGGER, "at most {files_max:?} files may be open");
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(RunError::Runtime)?;
-    let writers = runtime.block_on(async {
+    let served = runtime.block_on(async {
         let signals = shutdown::Signals::install().map_err(RunError::Runtime)?;
+        let operations = Operations::start(config, loggers).await?;
         let node = Node::start(config).await?;
+        operations.serving(&node);
         tracing::info!(target: LOGGER, "Beginning to serve requests");
-        signals.ended(|| node.reload_tls()).await;
+        signals.ended(|| reload_tls(&node, &operations)).await;
+        operations.stopping();
         let writers = Arc::clone(&node.manager().node().writers);
         node.stop().await;
-        Ok::<_, RunError>(writers)
+        Ok::<_, RunError>((writers, operations))
     });
     // With the tasks go the last holders of the channels, and then their writers close the ledgers.
     runtime.shutdown_timeout(RUNTIME_STOP_TIME_MAX);
-    wait_for_writers(&writers?);
+    let (writers, operations) = served?;
+    wait_for_writers(&writers);
+    operations.stop();
     Ok(())
+}
+
+fn reload_tls(node: &Node, operations: &Operations) {
+    node.reload_tls();
+    tell_reloaded("the operations listener", operations.reload_tls());
 }
 
 /// Waits until every ledger is closed, so that the next start has nothing to repair. One that hangs on its disk is
@@ -223,6 +235,15 @@ impl Node {
     /// Where other orderers are served.
     pub fn cluster_address(&self) -> std::net::SocketAddr {
         self.orderers.as_ref().unwrap_or(&self.grpc).address
+    }
+
+    /// The tasks that serve its listeners, by name.
+    pub fn listeners(&self) -> Vec<(&'static str, AbortHandle)> {
+        let listeners = [Some(&self.grpc), self.orderers.as_ref(), Some(&self.admin)];
+        let listeners = listeners.into_iter().flatten();
+        listeners
+            .map(|listening| (listening.name, listening.serving.abort_handle()))
+            .collect()
     }
 
     /// Where the admin API is served.
@@ -438,7 +459,12 @@ async fn start_admin(
     })
 }
 
-async fn listen(listener: &'static str, listen: &Listen, acceptor: Acceptor) -> Result<Incoming, RunError> {
+/// Opens `listener` at an address.
+pub(crate) async fn listen(
+    listener: &'static str,
+    listen: &Listen,
+    acceptor: Acceptor,
+) -> Result<Incoming, RunError> {
     let failed = |source| RunError::Listen {
         listener,
         address: listen.to_string(),
