@@ -5,6 +5,7 @@ use protos::{ConfigSeq, ConsenterId, Envelope};
 use tokio::sync::watch;
 
 use crate::consenter::Members;
+use crate::meter::ChainLoad;
 use crate::ticket::{Ticket, Tickets};
 use crate::transport::ClusterMessage;
 
@@ -39,6 +40,11 @@ pub trait Chain: Send + Sync {
 
     /// How the chain stands now.
     fn status(&self) -> ChainStatus;
+
+    /// What waits in the chain now.
+    fn load(&self) -> ChainLoad {
+        ChainLoad::default()
+    }
 
     /// Starts ordering; must be called within a `tokio` runtime, which then runs the chain's tasks. Does nothing
     /// on a chain that was started or halted before.

@@ -11,6 +11,7 @@
 //! |---|---|
 //! | [`chain`] | [`Chain`], [`Submission`], the errors and states a caller sees |
 //! | [`ticket`] | [`Tickets`], [`Ticket`]: what became of a submission; [`Completion`], their other end |
+//! | [`meter`] | what chains tell about their work, and what waits in them |
 //! | [`support`] | [`ConsenterSupport`], [`Revalidate`]: what the orderer lends to a chain |
 //! | [`transport`], [`block_source`] | the other orderers: messages to and from them, and their blocks |
 //! | `mailbox`, `open_tickets`, `backlog` | what callers and drivers share: submissions by bytes, tickets without outcome |
@@ -37,6 +38,7 @@ pub mod chain;
 pub mod consenter;
 mod life;
 mod mailbox;
+pub mod meter;
 mod open_tickets;
 pub mod raft;
 pub mod solo;

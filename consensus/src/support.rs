@@ -12,6 +12,7 @@ use protos::{BlockNumber, ChannelId, ConfigSeq, Envelope, Height};
 
 use crate::block_source::BlockSource;
 use crate::consenter::{ConsenterMetadata, Members};
+use crate::meter::{ChainMeter, NoMeter};
 use crate::transport::Transport;
 
 /// The part of [`ConsenterSupport`] a core may call: checks against the config in force.
@@ -84,6 +85,11 @@ pub trait ConsenterSupport: Revalidate {
     /// Blocks of other orderers. Blocks that it appends count as taken by the write methods: the chain opens no write
     /// while it catches up.
     fn block_source(&self) -> Arc<dyn BlockSource>;
+
+    /// Takes what the chain tells about its work.
+    fn meter(&self) -> Arc<dyn ChainMeter> {
+        Arc::new(NoMeter)
+    }
 
     /// Makes the block that follows the last one *taken* by a write method, which need not be durable yet: number,
     /// previous hash, data hash. The chain hands it to a write method before it asks for another.

@@ -25,6 +25,7 @@
 //! | [`operations`] | health, readiness, logging spec, metrics and version over HTTP |
 //! | [`local_msp`] | this node's certificate and key |
 //! | [`open_files`] | how many files the process may have open |
+//! | [`metrics`] | what the node counts and measures, for Prometheus and statsd |
 //! | [`logging`] | log lines as operators know them |
 //!
 //! Kept here: what was acknowledged is never lost, and one bad channel never takes the process down.
@@ -40,6 +41,7 @@ pub mod config;
 pub mod deliver;
 pub mod local_msp;
 pub mod logging;
+pub mod metrics;
 pub mod multichannel;
 pub mod onboarding;
 pub mod open_files;

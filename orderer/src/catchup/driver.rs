@@ -50,6 +50,9 @@ pub trait Watcher: Send {
 
     /// What keeps blocks from coming; none once they come.
     fn trouble(&mut self, trouble: Option<String>);
+
+    /// The most blocks that a source says to have.
+    fn height_known(&mut self, _height: Height) {}
 }
 
 /// Whoever only wants the blocks.
@@ -178,6 +181,7 @@ impl Driver {
         loop {
             let now = self.now();
             let actions = self.plan.poll(now);
+            watcher.height_known(self.plan.height_claimed());
             self.carry_out(actions, watcher);
             if self.plan.is_done() && self.writes.is_empty() {
                 return Ok(());

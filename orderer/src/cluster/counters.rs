@@ -25,6 +25,34 @@ pub enum Refused {
     NotRunning,
 }
 
+impl Refused {
+    /// All of them.
+    pub const ALL: [Self; REASONS] = [
+        Self::NoCertificate,
+        Self::UnknownChannel,
+        Self::NotAuthorized,
+        Self::Undecodable,
+        Self::NeitherKind,
+        Self::TooLarge,
+        Self::Bad,
+        Self::NotRunning,
+    ];
+
+    /// In a word, for metrics.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::NoCertificate => "no_certificate",
+            Self::UnknownChannel => "unknown_channel",
+            Self::NotAuthorized => "not_authorized",
+            Self::Undecodable => "undecodable",
+            Self::NeitherKind => "neither_kind",
+            Self::TooLarge => "too_large",
+            Self::Bad => "bad",
+            Self::NotRunning => "not_running",
+        }
+    }
+}
+
 const REASONS: usize = 8;
 const KINDS: usize = 3;
 

@@ -48,7 +48,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use consensus::Transport;
 use consensus::transport::MessageKind;
@@ -58,7 +58,7 @@ use rustls::pki_types::CertificateDer;
 use tokio::sync::watch;
 
 use crate::config::{CertificatePair, General};
-use crate::tls::{TlsError, files};
+use crate::tls::{TlsError, end_of, files};
 use client_tls::ClientTls;
 use dial::Target;
 use directory::Directory;
@@ -198,6 +198,11 @@ impl Cluster {
             self.expiry().check(tls.certificate(), whose);
         }
         self.tls.send_replace(tls.map(Arc::new));
+    }
+
+    /// When the certificate ends that this node shows where it calls other orderers; none without one.
+    pub fn certificate_end(&self) -> Option<SystemTime> {
+        end_of(self.tls.borrow().as_ref()?.certificate())
     }
 
     /// What was refused and dropped.

@@ -1,6 +1,7 @@
 //! Typed values into [`Config`], with the relations between keys.
 
 mod cluster;
+mod metrics;
 
 use std::path::{Path, PathBuf};
 
@@ -26,6 +27,7 @@ pub(super) fn config(file: &Path, values: &Values) -> Result<Config, Vec<Problem
         ledger,
         admin: assembly.admin(),
         operations: assembly.operations(),
+        metrics: assembly.metrics(),
         participation: ChannelParticipation {
             request_body_bytes_max: assembly.bytes("ChannelParticipation.MaxRequestBodySize"),
         },

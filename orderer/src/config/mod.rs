@@ -15,6 +15,7 @@
 //! | `likely` | what was probably meant by an unknown name |
 //! | `kind` | one raw text into one typed value: Go durations, sizes, lists |
 //! | [`cluster`] | the settings of orderers among themselves |
+//! | [`metrics`] | where metrics go |
 //! | `assemble` | typed values into [`Config`]; relations between keys |
 //!
 //! Names, defaults and the meaning of empty values are the reference's (`docs/spec/behaviour.md` §10.1, §10.2,
@@ -34,6 +35,7 @@ pub mod keys;
 mod kind;
 mod likely;
 mod locate;
+pub mod metrics;
 mod values;
 
 #[cfg(test)]
@@ -48,6 +50,7 @@ pub use cluster::{Backoff, CertificatePair, ClusterListener, ClusterSettings, Co
 pub use error::{ConfigError, Problem};
 pub use kind::go_duration;
 pub use locate::locate;
+pub use metrics::{MetricsProvider, Statsd, StatsdNetwork};
 
 /// The environment, as far as the configuration is concerned: name to value.
 pub type Environment = BTreeMap<String, String>;
@@ -67,6 +70,8 @@ pub struct Config {
     pub admin: Admin,
     /// Section `Operations`.
     pub operations: Operations,
+    /// Section `Metrics`.
+    pub metrics: MetricsProvider,
     /// Section `ChannelParticipation`.
     pub participation: ChannelParticipation,
     /// `Key = value` lines of the whole table, in its order, without secrets.

@@ -15,7 +15,7 @@ mod tests;
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use configtx::Bundle;
@@ -73,6 +73,8 @@ struct Queue {
 struct Job {
     number: BlockNumber,
     content: Content,
+    /// When it was handed over.
+    since: Instant,
     done: oneshot::Sender<Result<(), WriteError>>,
 }
 
@@ -144,6 +146,7 @@ impl BlockWriter {
         self.0.push(Job {
             number,
             content,
+            since: Instant::now(),
             done,
         });
         let gone = move |_| Err(failed(number, "the channel's writer has stopped"));

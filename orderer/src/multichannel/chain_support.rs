@@ -6,6 +6,7 @@ use std::time::SystemTime;
 use bytes::Bytes;
 use configtx::Bundle;
 use configtx::identity::SigningIdentity;
+use consensus::meter::ChainMeter;
 use consensus::{
     BatchConfig, BlockSource, Consenter, ConsenterMetadata, ConsenterSupport, Members, Revalidate,
     RevalidateError, Table, Transport, WriteError,
@@ -27,6 +28,7 @@ use super::refused::{RefusedConfig, Reports};
 use super::view::{Newest, View};
 use super::writer_pool::WriterPool;
 use crate::catchup::{Appender, Tip};
+use crate::metrics::{ChannelMetrics, Metrics};
 use crate::processor::{self, ProcessError, Proposer, Rules, Verdict, config_update};
 
 /// One channel's config in force, processor, block writer and ledger.
@@ -36,6 +38,7 @@ pub struct ChainSupport {
     identity: Arc<SigningIdentity>,
     others: Arc<dyn Others>,
     ledger: Arc<WrittenLedger>,
+    metrics: Arc<ChannelMetrics>,
 }
 
 /// What blocks go through, of this node or of others.
@@ -69,6 +72,8 @@ pub struct NodeParts {
     pub consenters: Arc<Table<dyn Consenter>>,
     /// The other orderers.
     pub others: Arc<dyn Others>,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
 }
 
 impl NodeParts {
@@ -84,11 +89,13 @@ impl NodeParts {
             pool: WriterPool::default(),
             consenters: Arc::new(consenters),
             others: Arc::new(NoOthers::default()),
+            metrics: Arc::default(),
         }
     }
 
-    fn writing(&self) -> WritingParts {
+    fn writing(&self, metrics: Arc<ChannelMetrics>) -> WritingParts {
         WritingParts {
+            metrics,
             identity: Arc::clone(&self.identity),
             no_expiration_checks: self.no_expiration_checks,
             space: self.space.clone(),
@@ -157,7 +164,9 @@ impl ChainSupport {
             (view, Tip::of(&newest.sealed), Some(in_force))
         };
         let rules = Arc::clone(view.rules_in_force());
-        let writing = Writing::new(channel.clone(), store, in_force, rules, node.writing());
+        let metrics = node.metrics.open_channel(&channel);
+        let parts = node.writing(Arc::clone(&metrics));
+        let writing = Writing::new(channel.clone(), store, in_force, rules, parts);
         let ledger = WrittenLedger {
             channel: channel.clone(),
             view: Arc::new(view),
@@ -169,6 +178,7 @@ impl ChainSupport {
             identity: Arc::clone(&node.identity),
             others: Arc::clone(&node.others),
             ledger: Arc::new(ledger),
+            metrics,
         }))
     }
 
@@ -347,6 +357,10 @@ impl ConsenterSupport for ChainSupport {
 
     fn block_source(&self) -> Arc<dyn BlockSource> {
         self.others.block_source(self.appender())
+    }
+
+    fn meter(&self) -> Arc<dyn ChainMeter> {
+        Arc::clone(&self.metrics) as _
     }
 
     fn create_next_block(&self, batch: Vec<Envelope>) -> Block {

@@ -289,6 +289,7 @@ impl Follower for FakeFollower {
                 FollowerState::Active
             },
             height,
+            known: Height::EMPTY,
             trouble: None,
         }
     }

@@ -334,6 +334,7 @@ impl Manager {
 
     /// Takes back what a failed join left; what cannot be taken back now is at the next start.
     fn undo_join(&self, channel: &ChannelId, keeps_ledger: bool) {
+        self.node.metrics.forget_channel(channel);
         let removed = if keeps_ledger {
             self.joins.remove(channel).map_err(|error| error.to_string())
         } else {
@@ -383,6 +384,7 @@ impl Manager {
             channels.remove(channel);
             channels
         });
+        self.node.metrics.forget_channel(channel);
         self.node.configs.send_modify(|count| *count += 1);
     }
 
@@ -392,6 +394,9 @@ impl Manager {
     }
 
     fn keep_all(&self, opened: &[Arc<Channel>]) {
+        for channel in opened {
+            self.node.metrics.open_channel(channel.id());
+        }
         self.channels.rcu(|channels| {
             let mut channels = Channels::clone(channels);
             let named = opened

@@ -103,6 +103,7 @@ impl Follower for Stuck {
         FollowerStatus {
             state: FollowerState::Onboarding,
             height: protos::Height::EMPTY,
+            known: protos::Height::EMPTY,
             trouble: Some(self.0.to_string()),
         }
     }

@@ -2,6 +2,7 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use configtx::Bundle;
@@ -12,7 +13,7 @@ use futures::future::BoxFuture;
 use parking_lot::Mutex;
 use protos::block::SealError;
 use protos::wire::common::Block;
-use protos::{BlockNumber, SealedBlock};
+use protos::{BlockNumber, Height, SealedBlock};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -85,6 +86,8 @@ pub struct Follower {
     appender: Arc<dyn Appender>,
     join: Option<BlockNumber>,
     trouble: Arc<Mutex<Option<String>>>,
+    /// What the sources say to have.
+    known: Arc<AtomicU64>,
     stop: CancellationToken,
     end: watch::Receiver<Option<FollowerEnd>>,
 }
@@ -94,11 +97,13 @@ impl Follower {
     pub fn start(following: Following) -> Self {
         let trouble = Arc::<Mutex<Option<String>>>::default();
         let stop = CancellationToken::new();
+        let known = Arc::<AtomicU64>::default();
         let (ended, end) = watch::channel(None);
         let follower = Self {
             appender: Arc::clone(&following.appender),
             join: following.join.as_ref().map(JoinBlock::number),
             trouble: Arc::clone(&trouble),
+            known: Arc::clone(&known),
             stop: stop.clone(),
             end,
         };
@@ -106,6 +111,7 @@ impl Follower {
             let work = Work {
                 following,
                 trouble,
+                known,
                 stopped_by_host: false,
             };
             let end = work.run_until(&stop).await;
@@ -125,6 +131,7 @@ impl Follower {
                 FollowerState::Active
             },
             height,
+            known: Height(self.known.load(Ordering::Relaxed)),
             trouble: self.trouble.lock().clone(),
         }
     }
@@ -159,6 +166,7 @@ impl Drop for Follower {
 struct Work {
     following: Following,
     trouble: Arc<Mutex<Option<String>>>,
+    known: Arc<AtomicU64>,
     stopped_by_host: bool,
 }
 
@@ -283,5 +291,9 @@ impl Watcher for Work {
 
     fn trouble(&mut self, trouble: Option<String>) {
         *self.trouble.lock() = trouble;
+    }
+
+    fn height_known(&mut self, height: Height) {
+        self.known.store(height.0, Ordering::Relaxed);
     }
 }

@@ -31,6 +31,8 @@ pub struct FollowerStatus {
     pub state: FollowerState,
     /// How many blocks it has, those not durable yet included.
     pub height: Height,
+    /// The most blocks that an orderer says to have from which it fetches, as far as it was told.
+    pub known: Height,
     /// What keeps it from getting blocks now, in words for an operator; none while it gets them or has all.
     pub trouble: Option<String>,
 }

@@ -13,16 +13,18 @@
 //! |---|---|
 //! | [`routes`] | which gRPC method is served by whom |
 //! | [`connections`] | HTTP/2 connections of the gRPC listeners |
+//! | `gauges` | what is read off the node when somebody looks at its metrics |
 //! | `others` | the other orderers, as the channels get them |
 //!
 //! Not here: reading the configuration, logging, and exit codes; those are the binary's.
 
 pub mod connections;
+mod gauges;
 mod others;
 pub mod routes;
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use configtx::identity::SigningIdentity;
 use consensus::consenters;
@@ -41,9 +43,10 @@ use crate::broadcast::Broadcast;
 use crate::catchup::{Puller, PullerError};
 use crate::cluster::{Cluster, Step};
 use crate::codec::ReceiveBudget;
-use crate::config::{Config, Listen, ServerTls};
+use crate::config::{Config, Listen, MetricsProvider, ServerTls};
 use crate::deliver::Deliver;
 use crate::local_msp::{self, LocalMspError};
+use crate::metrics::{Metrics, statsd};
 use crate::multichannel::chain_support::NodeParts;
 use crate::multichannel::manager::{Manager, OpenError};
 use crate::multichannel::refused::Reports;
@@ -54,6 +57,7 @@ use crate::shutdown;
 use crate::tls::{self, Acceptor, Incoming, TlsError};
 use crate::verify_pool::VerifyPool;
 use connections::Http2;
+use gauges::{CertificateEnd, Sources};
 use others::Fellows;
 use routes::{ClusterRoutes, Routes, Serve};
 
@@ -151,6 +155,10 @@ pub struct Node {
     manager: Arc<Manager>,
     cluster: Arc<Cluster>,
     puller: Arc<Puller>,
+    /// What is counted.
+    metrics: Arc<Metrics>,
+    /// Writes them to a statsd server, where the settings say so.
+    statsd: Option<JoinHandle<()>>,
     /// What the health service says.
     health: HealthReporter,
     grpc: Listening,
@@ -174,15 +182,18 @@ struct Listening {
 impl Node {
     /// Opens all channels and listeners. Must be called within a `tokio` runtime.
     pub async fn start(config: &Config) -> Result<Self, RunError> {
+        let metrics = Arc::<Metrics>::default();
         let cluster =
             Cluster::new(&config.general).map_err(|source| RunError::ClusterTls(Box::new(source)))?;
         let identity = Arc::new(local_msp::load(&config.general)?);
+        let enrolment_end = identity.certificate().expires_at();
         let puller = Arc::new(Puller::load(&config.general, Arc::clone(&identity))?);
         let others = Fellows {
             cluster: Arc::clone(&cluster),
             puller: Arc::clone(&puller),
         };
-        let manager = Arc::new(open_manager(config, identity, others)?);
+        let manager = open_manager(config, identity, others, Arc::clone(&metrics))?;
+        let manager = Arc::new(manager);
         let (stopping, stopping_seen) = watch::channel(false);
         let stop = CancellationToken::new();
         let health = HealthReporter::new();
@@ -204,10 +215,21 @@ impl Node {
         let acceptors = acceptors.map(|listening| listening.acceptor.clone()).collect();
         start_authorities(&manager, &cluster, acceptors);
         let admin = start_admin(config, &manager, stop.clone()).await?;
+        let listeners = [Some(&grpc), orderers.as_ref(), Some(&admin)];
+        let sources = Sources {
+            manager: Arc::downgrade(&manager),
+            cluster: Arc::clone(&cluster),
+            folders: gauges::folders(config),
+            certificates: certificates(enrolment_end, &cluster, listeners),
+        };
+        metrics.sample_with(move |metrics| sources.sample(metrics));
+        let statsd = start_statsd(config, &metrics, &stop);
         Ok(Self {
             manager,
             cluster,
             puller,
+            metrics,
+            statsd,
             health,
             grpc,
             orderers,
@@ -220,6 +242,11 @@ impl Node {
     /// This node among the orderers.
     pub fn cluster(&self) -> &Arc<Cluster> {
         &self.cluster
+    }
+
+    /// What is counted and measured.
+    pub fn metrics(&self) -> &Arc<Metrics> {
+        &self.metrics
     }
 
     /// The channels.
@@ -272,6 +299,7 @@ impl Node {
             admin,
             stopping,
             stop,
+            statsd,
             ..
         } = self;
         // Before anything else stops: whoever spreads the load over nodes should look elsewhere from now on.
@@ -279,6 +307,10 @@ impl Node {
         let listeners = [Some(grpc), orderers, Some(admin)].into_iter().flatten();
         let servers = listeners.map(|listening| listening.serving).collect();
         shutdown::drain(&manager, &stopping, &stop, servers).await;
+        if let Some(statsd) = statsd {
+            // It ends by itself, a bounded time after `stop`.
+            let _ = statsd.await;
+        }
     }
 }
 
@@ -293,11 +325,13 @@ fn open_manager(
     config: &Config,
     identity: Arc<SigningIdentity>,
     others: Fellows,
+    metrics: Arc<Metrics>,
 ) -> Result<Manager, RunError> {
     let reports = Reports::below(&config.ledger.location);
     let node = NodeParts {
         no_expiration_checks: config.general.authentication.no_expiration_checks,
         others: Arc::new(others),
+        metrics,
         ..NodeParts::alone(identity, reports, consenters(Some(raft(config))))
     };
     Ok(Manager::open(&LedgerOptions::at(&config.ledger.location), node)?)
@@ -319,6 +353,39 @@ fn raft(config: &Config) -> RaftConsenter {
         eviction_suspicion: consensus.eviction_suspicion,
         leader_wait: config.general.leader_wait,
     })
+}
+
+/// Writes metrics to a statsd server, where the settings say so.
+fn start_statsd(config: &Config, metrics: &Arc<Metrics>, stop: &CancellationToken) -> Option<JoinHandle<()>> {
+    let MetricsProvider::Statsd(settings) = &config.metrics else {
+        return None;
+    };
+    let writing = statsd::run(Arc::clone(metrics), settings.clone(), stop.clone());
+    Some(tokio::spawn(writing))
+}
+
+/// When each certificate ends that the node uses.
+fn certificates(
+    enrolment_end: SystemTime,
+    cluster: &Arc<Cluster>,
+    listeners: [Option<&Listening>; 3],
+) -> Vec<(&'static str, CertificateEnd)> {
+    let cluster = Arc::clone(cluster);
+    let own: [(_, CertificateEnd); 2] = [
+        ("enrolment", Box::new(move || Some(enrolment_end))),
+        ("cluster_client_tls", Box::new(move || cluster.certificate_end())),
+    ];
+    let listeners = listeners.into_iter().flatten().map(|listening| {
+        let role = match listening.name {
+            "general" => "server_tls",
+            "cluster" => "cluster_server_tls",
+            _ => "admin_tls",
+        };
+        let acceptor = listening.acceptor.clone();
+        let end: CertificateEnd = Box::new(move || acceptor.certificate_end());
+        (role, end)
+    });
+    own.into_iter().chain(listeners).collect()
 }
 
 /// What the gRPC listener learns of the node's life, and says about it.

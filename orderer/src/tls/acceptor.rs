@@ -38,7 +38,14 @@ struct Tls {
     provider: Arc<CryptoProvider>,
     /// Authorities beside those of the files: the channels'. Also the lock around a swap.
     channel_roots: Mutex<Vec<CertificateDer<'static>>>,
-    current: ArcSwap<ServerConfig>,
+    current: ArcSwap<Current>,
+}
+
+/// What connections are made with from now on.
+struct Current {
+    config: Arc<ServerConfig>,
+    /// When the certificate that is shown ends.
+    certificate_end: Option<SystemTime>,
 }
 
 /// Why a connection did not come about.
@@ -117,12 +124,17 @@ impl Acceptor {
         self.tls.is_some()
     }
 
+    /// When the certificate ends that connections are shown from now on; none without TLS.
+    pub fn certificate_end(&self) -> Option<SystemTime> {
+        self.tls.as_ref()?.current.load().certificate_end
+    }
+
     /// Does the handshake of one connection.
     pub async fn accept(&self, stream: TcpStream) -> Result<Connection, HandshakeError> {
         let Some(tls) = &self.tls else {
             return Connection::plain(stream).map_err(HandshakeError::Failed);
         };
-        let handshake = TlsAcceptor::from(tls.current.load_full()).accept(stream);
+        let handshake = TlsAcceptor::from(Arc::clone(&tls.current.load().config)).accept(stream);
         match tokio::time::timeout(self.handshake_time_max, handshake).await {
             Ok(Ok(stream)) => Connection::tls(stream).map_err(HandshakeError::Failed),
             Ok(Err(error)) => Err(HandshakeError::Failed(error)),
@@ -182,8 +194,9 @@ fn build(
     protocol: &'static [u8],
     provider: &Arc<CryptoProvider>,
     channel_roots: &[CertificateDer<'static>],
-) -> Result<ServerConfig, TlsError> {
+) -> Result<Current, TlsError> {
     let chain = files::certificates(&settings.certificate)?;
+    let certificate_end = chain.first().and_then(|leaf| end_of(leaf));
     let key = files::private_key(&settings.private_key)?;
     let mut roots = channel_roots.to_vec();
     for file in &settings.client_root_cas {
@@ -206,7 +219,17 @@ fn build(
     config.alpn_protocols = vec![protocol.to_vec()];
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.send_tls13_tickets = 0;
-    Ok(config)
+    Ok(Current {
+        config: Arc::new(config),
+        certificate_end,
+    })
+}
+
+/// When a certificate in DER ends.
+pub(crate) fn end_of(certificate: &[u8]) -> Option<SystemTime> {
+    let (_, certificate) = X509Certificate::from_der(certificate).ok()?;
+    let seconds = u64::try_from(certificate.validity().not_after.timestamp()).ok()?;
+    SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds))
 }
 
 /// An expired certificate is served all the same: clients with a shifted clock still take it.

@@ -32,7 +32,7 @@ mod tests;
 use std::path::PathBuf;
 
 pub use acceptor::Acceptor;
-pub(crate) use acceptor::ShiftedClock;
+pub(crate) use acceptor::{ShiftedClock, end_of};
 pub use clients::ClientCertificates;
 pub use connection::{Connection, Peer};
 pub use incoming::{Incoming, bind};

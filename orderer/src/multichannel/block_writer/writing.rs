@@ -1,7 +1,7 @@
 //! What the writer of one channel works with, and how a group of blocks goes to the disk.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use configtx::Bundle;
@@ -13,6 +13,7 @@ use protos::{BlockNumber, ChannelId, SealedBlock};
 use tokio::sync::{oneshot, watch};
 
 use super::{Content, Job, RETRY_PAUSE, answer, failed, number_of, seal};
+use crate::metrics::ChannelMetrics;
 use crate::multichannel::LOGGER;
 use crate::multichannel::disk_space::{DiskSpace, Waiting};
 use crate::multichannel::refused::{self, Reports};
@@ -50,12 +51,16 @@ pub struct WritingParts {
     pub alive: Arc<()>,
     /// Counted up when a config comes into force.
     pub configs: watch::Sender<u64>,
+    /// What is counted for the channel.
+    pub metrics: Arc<ChannelMetrics>,
 }
 
 /// A block that is ready for the ledger, and what follows when it is durable.
 struct Ready {
     block: SealedBlock,
     rules: Option<Arc<Rules>>,
+    /// When it was handed over.
+    since: Instant,
     done: oneshot::Sender<Result<(), WriteError>>,
 }
 
@@ -113,6 +118,7 @@ impl Writing {
         for Job {
             number,
             content,
+            since,
             done,
         } in group
         {
@@ -121,7 +127,12 @@ impl Writing {
                 None => self.prepare(number, content),
             };
             match prepared {
-                Ok((block, rules)) => ready.push(Ready { block, rules, done }),
+                Ok((block, rules)) => ready.push(Ready {
+                    block,
+                    rules,
+                    since,
+                    done,
+                }),
                 Err(error) => {
                     self.fail(&error.to_string());
                     answer(done, Err(error));
@@ -198,7 +209,16 @@ impl Writing {
         if let Err(reason) = &persisted {
             self.fail(reason);
         }
-        for Ready { block, rules, done } in ready {
+        for Ready {
+            block,
+            rules,
+            since,
+            done,
+        } in ready
+        {
+            if persisted.is_ok() {
+                self.parts.metrics.writing().durable(since);
+            }
             if let (Some(rules), Ok(())) = (rules, &persisted) {
                 self.rules.store(rules);
                 self.parts.configs.send_modify(|count| *count += 1);
@@ -216,13 +236,17 @@ impl Writing {
     }
 
     fn try_persist(&mut self, ready: &[Ready]) -> Result<(), PersistError> {
+        let began = Instant::now();
+        let height = self.store.height();
         // After a full disk the store says which blocks it still has.
         let next = self.store.next_number();
         for Ready { block, .. } in ready.iter().filter(|ready| ready.block.number() >= next) {
             tracing::debug!(target: LOGGER, "Writing block [{}] channel={}", block.number(), self.channel);
             self.store.append(block)?;
         }
-        self.store.sync()?;
+        let durable = self.store.sync()?.0 - height.0;
+        let blocks = usize::try_from(durable).unwrap_or(usize::MAX);
+        self.parts.metrics.writing().synced(blocks, began.elapsed());
         Ok(())
     }
 }

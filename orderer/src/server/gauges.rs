@@ -1,0 +1,194 @@
+//! What is read off the node when somebody looks at its metrics.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Weak};
+use std::time::SystemTime;
+
+use consensus::meter::ChainLoad;
+use consensus::{ClusterStatus, Members};
+
+use crate::admin::{ChannelInfo, Registrar as _, Relation, Status};
+use crate::cluster::{Cluster, Refused};
+use crate::config::Config;
+use crate::metrics::{ChannelMetrics, Families, Metrics, disk};
+use crate::multichannel::channel::{Channel, Part};
+use crate::multichannel::health::Health;
+use crate::multichannel::manager::Manager;
+use crate::multichannel::registrar::Participation;
+use crate::onboarding::FollowerStatus;
+
+const DAY_SECONDS: f64 = 24.0 * 3600.0;
+
+/// When a certificate in use ends; none where there is none. Asked each time, since files are read again.
+pub(super) type CertificateEnd = Box<dyn Fn() -> Option<SystemTime> + Send + Sync>;
+
+/// What the gauges of a node are read from.
+pub(super) struct Sources {
+    /// Whoever stops the node waits until nobody has the channels any more.
+    pub(super) manager: Weak<Manager>,
+    pub(super) cluster: Arc<Cluster>,
+    /// Folders by the name they have in the label.
+    pub(super) folders: Vec<(&'static str, PathBuf)>,
+    /// Certificates by the role they have in the label.
+    pub(super) certificates: Vec<(&'static str, CertificateEnd)>,
+}
+
+/// The folders with data of a node.
+pub(super) fn folders(config: &Config) -> Vec<(&'static str, PathBuf)> {
+    vec![
+        ("ledger", config.ledger.location.clone()),
+        ("raft_log", config.consensus.wal_dir.clone()),
+        ("raft_snapshots", config.consensus.snap_dir.clone()),
+    ]
+}
+
+impl Sources {
+    /// Reads all of them.
+    pub(super) fn sample(&self, metrics: &Metrics) {
+        let families = metrics.families();
+        if let Some(manager) = self.manager.upgrade() {
+            let participation = Participation(Arc::clone(&manager));
+            for (id, channel) in &*manager.channels() {
+                if let (Some(counted), Some(info)) = (metrics.channel(id.as_str()), participation.channel(id))
+                {
+                    sample_channel(&counted, families, channel, &info);
+                }
+            }
+            families
+                .ours
+                .intake_paused
+                .set_flag(manager.node().space.is_full());
+        }
+        self.sample_cluster(families);
+        self.sample_disks(families);
+        self.sample_certificates(families, SystemTime::now());
+    }
+
+    fn sample_cluster(&self, families: &Families) {
+        let (counters, ours) = (self.cluster.counters(), &families.ours);
+        for reason in Refused::ALL {
+            let refused = ours.cluster_refused.with(&[reason.name()]);
+            refused.raise_to(counters.refused(reason));
+        }
+        ours.inbox_full.raise_to(counters.inbox_full());
+        ours.streams_stalled.raise_to(counters.streams_stalled());
+    }
+
+    /// A folder that is not there yet has no room to tell of.
+    fn sample_disks(&self, families: &Families) {
+        for (name, folder) in &self.folders {
+            if let Ok(room) = disk::room(folder) {
+                families.ours.disk_free.with(&[name]).set_count(room.free);
+                families.ours.disk_size.with(&[name]).set_count(room.size);
+            }
+        }
+    }
+
+    fn sample_certificates(&self, families: &Families, now: SystemTime) {
+        for (role, end) in &self.certificates {
+            if let Some(end) = end() {
+                let left = match end.duration_since(now) {
+                    Ok(left) => left.as_secs_f64(),
+                    Err(over) => -over.duration().as_secs_f64(),
+                };
+                families
+                    .ours
+                    .certificate_days
+                    .with(&[role])
+                    .set(left / DAY_SECONDS);
+            }
+        }
+    }
+}
+
+fn sample_channel(counted: &ChannelMetrics, families: &Families, channel: &Channel, info: &ChannelInfo) {
+    let participation = &families.participation;
+    let (relation, status) = codes(info);
+    counted.member(&participation.relation, &[]).set(relation);
+    counted.member(&participation.status, &[]).set(status);
+    counted
+        .member(&families.ledger.height, &[])
+        .set_count(info.height.0);
+    let is_quarantined = matches!(channel.health(), Health::Quarantined(_));
+    counted
+        .member(&families.ours.quarantined, &[])
+        .set_flag(is_quarantined);
+    match &*channel.part() {
+        Part::Chain { chain, .. } => {
+            let status = chain.status();
+            counted
+                .member(&families.ours.dropped, &[])
+                .raise_to(status.dropped);
+            sample_load(counted, families, chain.load());
+            if let Some(cluster) = status.cluster {
+                let members = chain.members();
+                sample_raft(counted, families, info, &cluster, &members);
+            }
+        }
+        Part::Follower { follower, .. } => sample_follower(counted, families, &follower.status()),
+        Part::Nothing => {}
+    }
+}
+
+/// The numbers that the reference has for a channel's relation and status (`docs/spec/behaviour.md` §4.2).
+fn codes(info: &ChannelInfo) -> (f64, f64) {
+    let relation = match info.relation {
+        Relation::Other => 0.0,
+        Relation::Consenter => 1.0,
+        Relation::Follower => 2.0,
+        Relation::ConfigTracker => 3.0,
+    };
+    let status = match info.status {
+        Status::Inactive => 0.0,
+        Status::Active => 1.0,
+        Status::Onboarding => 2.0,
+        Status::Failed => 3.0,
+    };
+    (relation, status)
+}
+
+fn sample_load(counted: &ChannelMetrics, families: &Families, load: ChainLoad) {
+    let ours = &families.ours;
+    let ChainLoad {
+        mailbox_bytes,
+        pending,
+        pending_bytes,
+        behind,
+    } = load;
+    counted.member(&ours.mailbox_bytes, &[]).set_count(mailbox_bytes);
+    counted.member(&ours.pending, &[]).set_count(pending);
+    counted.member(&ours.pending_bytes, &[]).set_count(pending_bytes);
+    counted.member(&ours.lag, &[]).set_count(behind);
+}
+
+fn sample_raft(
+    counted: &ChannelMetrics,
+    families: &Families,
+    info: &ChannelInfo,
+    cluster: &ClusterStatus,
+    members: &Members,
+) {
+    let (consensus, ours) = (&families.consensus, &families.ours);
+    let has_leader = cluster.leader.is_some();
+    let active = if has_leader { members.active.len() } else { 0 };
+    let size = cluster.members.len();
+    // All of the counters are there from the start.
+    counted.raft();
+    counted
+        .member(&consensus.is_leader, &[])
+        .set_flag(cluster.leader == Some(cluster.id));
+    counted.member(&consensus.cluster_size, &[]).set_count(size);
+    counted.member(&consensus.active_nodes, &[]).set_count(active);
+    let newest = info.height.tip().map_or(0, |tip| tip.0);
+    counted.member(&consensus.committed_block, &[]).set_count(newest);
+    let leader = cluster.leader.map_or(0, |leader| leader.0);
+    counted.member(&ours.leader_id, &[]).set_count(leader);
+    counted.member(&ours.term, &[]).set_count(cluster.term);
+    counted.member(&ours.quorum_have, &[]).set_count(active);
+    counted.member(&ours.quorum_need, &[]).set_count(size / 2 + 1);
+}
+
+fn sample_follower(counted: &ChannelMetrics, families: &Families, status: &FollowerStatus) {
+    let behind = status.known.0.saturating_sub(status.height.0);
+    counted.member(&families.ours.lag, &[]).set_count(behind);
+}
