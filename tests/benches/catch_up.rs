@@ -112,7 +112,7 @@ impl World {
             }
             let port = ports::free();
             let config = source_config(&msp, &tls, &data, port);
-            nodes.push(Node::start(&config).await.expect("a source"));
+            nodes.push(Node::start(&config, Arc::default()).await.expect("a source"));
             let address: Address = format!("127.0.0.1:{port}").parse().expect("an address");
             endpoints.push(Endpoint {
                 address,

@@ -147,8 +147,8 @@ impl ChannelMetrics {
     }
 
     /// One that nobody is shown: for parts that are used without a node.
-    pub fn unseen(id: ChannelId) -> Arc<Self> {
-        super::Metrics::default().open_channel(&id)
+    pub fn unseen(id: &ChannelId) -> Arc<Self> {
+        super::Metrics::default().open_channel(id)
     }
 
     /// Takes its series away with `forget`; none comes back.
@@ -211,8 +211,8 @@ impl ChannelMetrics {
     pub fn writing(&self) -> &WritingSeries {
         self.writing.get_or_init(|| WritingSeries {
             commit_time: self.member(&self.families.ledger.commit_time, &[]),
-            sync_blocks: self.member(&self.families.ours.sync_blocks, &[]),
-            stage: self.member(&self.families.ours.stages, &["write"]),
+            sync_blocks: self.member(&self.families.ours.path.sync_blocks, &[]),
+            stage: self.member(&self.families.ours.path.stages, &["write"]),
         })
     }
 
@@ -233,11 +233,11 @@ impl ChannelMetrics {
 
     /// Counts a refusal. Looks it up each time.
     pub fn refused(&self, reason: &'static str) {
-        self.member(&self.families.ours.refused, &[reason]).inc();
+        self.member(&self.families.ours.path.refused, &[reason]).inc();
     }
 
     fn stage<'a>(&self, place: &'a OnceLock<Histogram>, name: &str) -> &'a Histogram {
-        place.get_or_init(|| self.member(&self.families.ours.stages, &[name]))
+        place.get_or_init(|| self.member(&self.families.ours.path.stages, &[name]))
     }
 }
 

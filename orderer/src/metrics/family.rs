@@ -118,7 +118,7 @@ pub struct Family<T>(Arc<Members<T>>);
 struct Members<T> {
     description: Description,
     bounds: &'static [f64],
-    members: RwLock<BTreeMap<Vec<String>, Member<T>>>,
+    by_labels: RwLock<BTreeMap<Vec<String>, Member<T>>>,
 }
 
 #[derive(Debug)]
@@ -134,7 +134,7 @@ impl<T: Instrument> Family<T> {
         Self(Arc::new(Members {
             description,
             bounds,
-            members: RwLock::default(),
+            by_labels: RwLock::default(),
         }))
     }
 
@@ -142,7 +142,7 @@ impl<T: Instrument> Family<T> {
     pub fn with(&self, labels: &[&str]) -> T {
         debug_assert_eq!(labels.len(), self.0.description.labels.len(), "{labels:?}");
         let labels: Vec<String> = labels.iter().map(|label| (*label).to_owned()).collect();
-        let known = self.0.members.read().get(&labels).map(Member::instrument);
+        let known = self.0.by_labels.read().get(&labels).map(Member::instrument);
         known.unwrap_or_else(|| self.0.member(labels, |member| member.instrument()))
     }
 
@@ -174,7 +174,7 @@ impl<T: Instrument> Member<T> {
 
 impl<T: Instrument> Members<T> {
     fn member<R>(&self, labels: Vec<String>, take: impl FnOnce(&mut Member<T>) -> R) -> R {
-        let mut members = self.members.write();
+        let mut members = self.by_labels.write();
         let member = members.entry(labels).or_insert_with(|| Member {
             instrument: T::fresh(self.bounds),
             leases: 0,
@@ -201,7 +201,7 @@ impl<T: Instrument> std::ops::Deref for Lease<T> {
 
 impl<T: Instrument> Drop for Lease<T> {
     fn drop(&mut self) {
-        let mut members = self.family.0.members.write();
+        let mut members = self.family.0.by_labels.write();
         // It may be gone with its channel.
         if let Some(member) = members.get_mut(&self.labels) {
             member.leases = member.leases.saturating_sub(1);
@@ -237,7 +237,7 @@ impl<T: Instrument> Collect for Family<T> {
     }
 
     fn samples(&self) -> Vec<Sample> {
-        let members = self.0.members.read();
+        let members = self.0.by_labels.read();
         let sample =
             |(labels, member): (&Vec<String>, &Member<T>)| (labels.clone(), member.instrument.value());
         members.iter().map(sample).collect()
@@ -246,7 +246,10 @@ impl<T: Instrument> Collect for Family<T> {
     fn forget(&self, name: &str, value: &str) {
         let place = self.0.description.labels.iter().position(|label| *label == name);
         if let Some(place) = place {
-            self.0.members.write().retain(|labels, _| labels[place] != value);
+            self.0
+                .by_labels
+                .write()
+                .retain(|labels, _| labels[place] != value);
         }
     }
 }

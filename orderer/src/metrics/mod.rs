@@ -149,7 +149,13 @@ impl Metrics {
     pub fn refused(&self, channel: &str, reason: &'static str) {
         match self.channel(channel) {
             Some(channel) => channel.refused(reason),
-            None => self.families.ours.refused.with(&[channel::UNKNOWN, reason]).inc(),
+            None => self
+                .families
+                .ours
+                .path
+                .refused
+                .with(&[channel::UNKNOWN, reason])
+                .inc(),
         }
     }
 

@@ -96,7 +96,7 @@ fn types_without_a_name_share_a_label() {
 #[test]
 fn samplers_are_asked_before_anything_is_shown() {
     let metrics = Metrics::default();
-    metrics.sample_with(|metrics| metrics.families().ours.intake_paused.set_flag(true));
+    metrics.sample_with(|metrics| metrics.families().ours.host.intake_paused.set_flag(true));
     assert!(text(&metrics).contains("\nordain_intake_paused 1\n"));
     let version = format!(
         "\nfabric_version{{version=\"{}\"}} 1\n",

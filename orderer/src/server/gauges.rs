@@ -56,6 +56,7 @@ impl Sources {
             }
             families
                 .ours
+                .host
                 .intake_paused
                 .set_flag(manager.node().space.is_full());
         }
@@ -67,19 +68,19 @@ impl Sources {
     fn sample_cluster(&self, families: &Families) {
         let (counters, ours) = (self.cluster.counters(), &families.ours);
         for reason in Refused::ALL {
-            let refused = ours.cluster_refused.with(&[reason.name()]);
+            let refused = ours.peers.refused.with(&[reason.name()]);
             refused.raise_to(counters.refused(reason));
         }
-        ours.inbox_full.raise_to(counters.inbox_full());
-        ours.streams_stalled.raise_to(counters.streams_stalled());
+        ours.peers.inbox_full.raise_to(counters.inbox_full());
+        ours.peers.streams_stalled.raise_to(counters.streams_stalled());
     }
 
     /// A folder that is not there yet has no room to tell of.
     fn sample_disks(&self, families: &Families) {
         for (name, folder) in &self.folders {
             if let Ok(room) = disk::room(folder) {
-                families.ours.disk_free.with(&[name]).set_count(room.free);
-                families.ours.disk_size.with(&[name]).set_count(room.size);
+                families.ours.host.disk_free.with(&[name]).set_count(room.free);
+                families.ours.host.disk_size.with(&[name]).set_count(room.size);
             }
         }
     }
@@ -93,6 +94,7 @@ impl Sources {
                 };
                 families
                     .ours
+                    .host
                     .certificate_days
                     .with(&[role])
                     .set(left / DAY_SECONDS);
@@ -111,13 +113,13 @@ fn sample_channel(counted: &ChannelMetrics, families: &Families, channel: &Chann
         .set_count(info.height.0);
     let is_quarantined = matches!(channel.health(), Health::Quarantined(_));
     counted
-        .member(&families.ours.quarantined, &[])
+        .member(&families.ours.standing.quarantined, &[])
         .set_flag(is_quarantined);
     match &*channel.part() {
         Part::Chain { chain, .. } => {
             let status = chain.status();
             counted
-                .member(&families.ours.dropped, &[])
+                .member(&families.ours.path.dropped, &[])
                 .raise_to(status.dropped);
             sample_load(counted, families, chain.load());
             if let Some(cluster) = status.cluster {
@@ -155,10 +157,14 @@ fn sample_load(counted: &ChannelMetrics, families: &Families, load: ChainLoad) {
         pending_bytes,
         behind,
     } = load;
-    counted.member(&ours.mailbox_bytes, &[]).set_count(mailbox_bytes);
-    counted.member(&ours.pending, &[]).set_count(pending);
-    counted.member(&ours.pending_bytes, &[]).set_count(pending_bytes);
-    counted.member(&ours.lag, &[]).set_count(behind);
+    counted
+        .member(&ours.standing.mailbox_bytes, &[])
+        .set_count(mailbox_bytes);
+    counted.member(&ours.standing.pending, &[]).set_count(pending);
+    counted
+        .member(&ours.standing.pending_bytes, &[])
+        .set_count(pending_bytes);
+    counted.member(&ours.standing.lag, &[]).set_count(behind);
 }
 
 fn sample_raft(
@@ -182,13 +188,15 @@ fn sample_raft(
     let newest = info.height.tip().map_or(0, |tip| tip.0);
     counted.member(&consensus.committed_block, &[]).set_count(newest);
     let leader = cluster.leader.map_or(0, |leader| leader.0);
-    counted.member(&ours.leader_id, &[]).set_count(leader);
-    counted.member(&ours.term, &[]).set_count(cluster.term);
-    counted.member(&ours.quorum_have, &[]).set_count(active);
-    counted.member(&ours.quorum_need, &[]).set_count(size / 2 + 1);
+    counted.member(&ours.standing.leader_id, &[]).set_count(leader);
+    counted.member(&ours.standing.term, &[]).set_count(cluster.term);
+    counted.member(&ours.standing.quorum_have, &[]).set_count(active);
+    counted
+        .member(&ours.standing.quorum_need, &[])
+        .set_count(size / 2 + 1);
 }
 
 fn sample_follower(counted: &ChannelMetrics, families: &Families, status: &FollowerStatus) {
     let behind = status.known.0.saturating_sub(status.height.0);
-    counted.member(&families.ours.lag, &[]).set_count(behind);
+    counted.member(&families.ours.standing.lag, &[]).set_count(behind);
 }

@@ -119,7 +119,12 @@ pub fn run(config: &Config, loggers: Arc<dyn Loggers>) -> Result<(), RunError> {
     let served = runtime.block_on(async {
         let signals = shutdown::Signals::install().map_err(RunError::Runtime)?;
         let operations = Operations::start(config, loggers).await?;
-        let node = Node::start(config).await?;
+        let metrics = Arc::<Metrics>::default();
+        if config.metrics == MetricsProvider::Prometheus {
+            let metrics = Arc::clone(&metrics);
+            operations.expose(Arc::new(move || metrics.render()));
+        }
+        let node = Node::start(config, metrics).await?;
         operations.serving(&node);
         tracing::info!(target: LOGGER, "Beginning to serve requests");
         signals.ended(|| reload_tls(&node, &operations)).await;
@@ -180,9 +185,8 @@ struct Listening {
 }
 
 impl Node {
-    /// Opens all channels and listeners. Must be called within a `tokio` runtime.
-    pub async fn start(config: &Config) -> Result<Self, RunError> {
-        let metrics = Arc::<Metrics>::default();
+    /// Opens all channels and listeners, and counts into `metrics`. Must be called within a `tokio` runtime.
+    pub async fn start(config: &Config, metrics: Arc<Metrics>) -> Result<Self, RunError> {
         let cluster =
             Cluster::new(&config.general).map_err(|source| RunError::ClusterTls(Box::new(source)))?;
         let identity = Arc::new(local_msp::load(&config.general)?);

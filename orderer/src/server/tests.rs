@@ -23,7 +23,7 @@ struct World {
 impl World {
     async fn start(settings: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let node = Node::start(&configuration(folder.path(), settings))
+        let node = Node::start(&configuration(folder.path(), settings), Arc::default())
             .await
             .unwrap();
         node.manager().join(Genesis::solo("ch").block()).await.unwrap();
@@ -182,7 +182,9 @@ async fn stopping_writes_what_was_accepted_and_ends_streams_in_time() {
     assert!(ended.await.unwrap());
     drop(idle);
     testing::until(|| Arc::strong_count(&writers) == 1).await;
-    let node = Node::start(&configuration(folder.path(), "")).await.unwrap();
+    let node = Node::start(&configuration(folder.path(), ""), Arc::default())
+        .await
+        .unwrap();
     let channel = node.manager().get("slow").unwrap();
     let block = channel
         .support()

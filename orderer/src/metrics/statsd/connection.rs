@@ -132,7 +132,7 @@ mod tests {
 
     #[test]
     fn packets_have_whole_lines_and_fit_a_frame() {
-        let lines: Vec<String> = (0..100).map(|number| format!("{:<99}\n", number)).collect();
+        let lines: Vec<String> = (0..100).map(|number| format!("{number:<99}\n")).collect();
         let packets = packets(&lines);
         assert_eq!(packets.len(), 8);
         assert!(packets.iter().all(|packet| packet.len() <= PACKET_BYTES_MAX));

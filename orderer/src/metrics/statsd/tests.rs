@@ -80,7 +80,7 @@ async fn udp_packets_carry_whole_lines_and_the_last_ones_come_at_the_stop() {
     let server = UdpSocket::bind("127.0.0.1:0").await.unwrap();
     let (metrics, stop) = (Arc::new(Metrics::default()), CancellationToken::new());
     let mut settings = settings(StatsdNetwork::Udp, server.local_addr().unwrap());
-    settings.write_interval = Duration::from_secs(3600);
+    settings.write_interval = Duration::from_hours(1);
     let writing = tokio::spawn(run(Arc::clone(&metrics), settings, stop.clone()));
     let mut packet = vec![0; 2000];
     let bytes = tokio::time::timeout(PATIENCE, server.recv(&mut packet))

@@ -1,14 +1,9 @@
-//! Which families there are.
-//!
-//! The names, types, labels and buckets of the first group are the reference's (`docs/spec/behaviour.md` §9.1), since
-//! dashboards and alerts are written for them; those of the second are ours and begin with `ordain_`. The page
-//! `docs/operating/metrics.md` says what to alarm on.
+//! Families of the reference: names, types, labels and buckets of `docs/spec/behaviour.md` §9.1.
 
-use super::family::Family;
-use super::grpc::Grpc;
-use super::instrument::{Counter, Gauge, Histogram};
-use super::process::Process;
-use super::registry::{DEFAULT_BOUNDS, Registry};
+use super::CHANNEL;
+use crate::metrics::family::Family;
+use crate::metrics::instrument::{Counter, Gauge, Histogram};
+use crate::metrics::registry::{DEFAULT_BOUNDS, Registry};
 
 /// Buckets of the reference for writing blocks, in seconds.
 const COMMIT_BOUNDS: &[f64] = &[0.005, 0.01, 0.015, 0.05, 0.1, 1.0, 10.0];
@@ -16,64 +11,6 @@ const COMMIT_BOUNDS: &[f64] = &[0.005, 0.01, 0.015, 0.05, 0.1, 1.0, 10.0];
 const FSYNC_BOUNDS: &[f64] = &[
     0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128, 0.256, 0.512, 1.024, 2.048, 4.096, 8.192,
 ];
-/// For the stages of an envelope's way, which may take less than a millisecond, in seconds.
-const STAGE_BOUNDS: &[f64] = &[
-    0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
-];
-/// For things that go to the disk with one sync.
-const BATCH_BOUNDS: &[f64] = &[1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0];
-
-const CHANNEL: &[&str] = &["channel"];
-
-/// All families of a node.
-pub struct Families {
-    /// Envelopes that clients send.
-    pub broadcast: Broadcast,
-    /// Blocks that clients fetch.
-    pub deliver: Deliver,
-    /// gRPC calls and connections.
-    pub grpc: Grpc,
-    /// Orderers among themselves.
-    pub cluster: Cluster,
-    /// Ordering.
-    pub consensus: Consensus,
-    /// Blocks on disk.
-    pub ledger: Ledger,
-    /// What this node does on each channel.
-    pub participation: Participation,
-    /// The log of the process.
-    pub logging: Logging,
-    /// The process.
-    pub process: Process,
-    /// The version, as a label.
-    pub version: Family<Gauge>,
-    /// What the reference does not have.
-    pub ours: Ours,
-}
-
-impl Families {
-    /// Registers all of them.
-    pub fn new(registry: &mut Registry) -> Self {
-        Self {
-            broadcast: Broadcast::new(registry),
-            deliver: Deliver::new(registry),
-            grpc: Grpc::new(registry),
-            cluster: Cluster::new(registry),
-            consensus: Consensus::new(registry),
-            ledger: Ledger::new(registry),
-            participation: Participation::new(registry),
-            logging: Logging::new(registry),
-            process: Process::new(registry),
-            version: registry.gauges(
-                "fabric_version",
-                "Always 1; the label is the version of this program.",
-                &["version"],
-            ),
-            ours: Ours::new(registry),
-        }
-    }
-}
-
 /// `broadcast_*`: by channel, header type and the status that was answered.
 pub struct Broadcast {
     /// Answers.
@@ -85,7 +22,7 @@ pub struct Broadcast {
 }
 
 impl Broadcast {
-    fn new(registry: &mut Registry) -> Self {
+    pub(super) fn new(registry: &mut Registry) -> Self {
         let labels = &["channel", "type", "status"];
         Self {
             processed: registry.counters(
@@ -125,7 +62,7 @@ pub struct Deliver {
 }
 
 impl Deliver {
-    fn new(registry: &mut Registry) -> Self {
+    pub(super) fn new(registry: &mut Registry) -> Self {
         Self {
             blocks_sent: registry.counters(
                 "deliver.blocks_sent",
@@ -169,7 +106,7 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    fn new(registry: &mut Registry) -> Self {
+    pub(super) fn new(registry: &mut Registry) -> Self {
         let queue = &["host", "msg_type", "channel"];
         Self {
             queue_capacity: registry.gauges(
@@ -239,7 +176,7 @@ pub struct Consensus {
 }
 
 impl Consensus {
-    fn new(registry: &mut Registry) -> Self {
+    pub(super) fn new(registry: &mut Registry) -> Self {
         Self {
             fill: registry.histograms(
                 "blockcutter.block_fill_duration",
@@ -316,7 +253,7 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    fn new(registry: &mut Registry) -> Self {
+    pub(super) fn new(registry: &mut Registry) -> Self {
         Self {
             height: registry.gauges("ledger.blockchain_height", "Blocks that are durable here.", CHANNEL),
             commit_time: registry.histograms(
@@ -338,7 +275,7 @@ pub struct Participation {
 }
 
 impl Participation {
-    fn new(registry: &mut Registry) -> Self {
+    pub(super) fn new(registry: &mut Registry) -> Self {
         Self {
             relation: registry.gauges(
                 "participation.consensus_relation",
@@ -363,7 +300,7 @@ pub struct Logging {
 }
 
 impl Logging {
-    fn new(registry: &mut Registry) -> Self {
+    pub(super) fn new(registry: &mut Registry) -> Self {
         Self {
             checked: registry.counters(
                 "logging.entries_checked",
@@ -374,174 +311,6 @@ impl Logging {
                 "logging.entries_written",
                 "Log entries that were written.",
                 &["level"],
-            ),
-        }
-    }
-}
-
-/// What the reference does not have.
-pub struct Ours {
-    /// Blocks this node lacks.
-    pub lag: Family<Gauge>,
-    /// Who leads.
-    pub leader_id: Family<Gauge>,
-    /// Raft's term.
-    pub term: Family<Gauge>,
-    /// Active members.
-    pub quorum_have: Family<Gauge>,
-    /// Members it takes.
-    pub quorum_need: Family<Gauge>,
-    /// Whether the channel is out of order.
-    pub quarantined: Family<Gauge>,
-    /// Bytes in the chain's mailbox.
-    pub mailbox_bytes: Family<Gauge>,
-    /// Envelopes not seen in a block yet.
-    pub pending: Family<Gauge>,
-    /// Their bytes.
-    pub pending_bytes: Family<Gauge>,
-    /// Where the time goes.
-    pub stages: Family<Histogram>,
-    /// Blocks that share a sync.
-    pub sync_blocks: Family<Histogram>,
-    /// Writes to the raft log that share a sync.
-    pub log_sync_writes: Histogram,
-    /// Envelopes taken in and dropped.
-    pub dropped: Family<Counter>,
-    /// Envelopes refused.
-    pub refused: Family<Counter>,
-    /// Bytes that wait for a peer.
-    pub queue_bytes: Family<Gauge>,
-    /// Bytes that may wait.
-    pub queue_bytes_max: Family<Gauge>,
-    /// Messages of others that were refused.
-    pub cluster_refused: Family<Counter>,
-    /// Messages of others that were dropped.
-    pub inbox_full: Counter,
-    /// Streams to peers given up.
-    pub streams_stalled: Counter,
-    /// Room on disks.
-    pub disk_free: Family<Gauge>,
-    /// Their size.
-    pub disk_size: Family<Gauge>,
-    /// Whether writers wait for room.
-    pub intake_paused: Gauge,
-    /// Days until certificates end.
-    pub certificate_days: Family<Gauge>,
-}
-
-impl Ours {
-    fn new(registry: &mut Registry) -> Self {
-        let queue = &["host", "msg_type", "channel"];
-        Self {
-            lag: registry.gauges(
-                "ordain.channel_lag_blocks",
-                "Blocks that this node knows of and does not have: committed and not durable here, or claimed by an \
-                 orderer that it fetches from.",
-                CHANNEL,
-            ),
-            leader_id: registry.gauges(
-                "ordain.raft_leader_id",
-                "Raft id of the leader that this node knows of; 0: none.",
-                CHANNEL,
-            ),
-            term: registry.gauges("ordain.raft_term", "Raft's term; it rises with each election.", CHANNEL),
-            quorum_have: registry.gauges(
-                "ordain.raft_quorum_have",
-                "Consenters that the leader has heard of lately; 0 without a leader.",
-                CHANNEL,
-            ),
-            quorum_need: registry.gauges(
-                "ordain.raft_quorum_need",
-                "Consenters that it takes to order.",
-                CHANNEL,
-            ),
-            quarantined: registry.gauges(
-                "ordain.channel_quarantined",
-                "1 while the channel is out of order on this node until somebody looks after it, else 0.",
-                CHANNEL,
-            ),
-            mailbox_bytes: registry.gauges(
-                "ordain.chain_mailbox_bytes",
-                "Bytes offered to the chain and not taken up yet; clients wait at 8 MiB.",
-                CHANNEL,
-            ),
-            pending: registry.gauges(
-                "ordain.chain_pending_envelopes",
-                "Envelopes that this node took in and has not seen in a block yet.",
-                CHANNEL,
-            ),
-            pending_bytes: registry.gauges("ordain.chain_pending_bytes", "Their bytes.", CHANNEL),
-            stages: registry.histograms(
-                "ordain.stage_duration_seconds",
-                "Where the time of an envelope goes. validate: its checks; order: from the oldest envelope of a block \
-                 being offered to the chain to the cut, on the node that cuts; consensus: from a block's way into the raft \
-                 log to its commit; write: from a block being handed to the ledger until it is durable; total: from an \
-                 envelope being offered to the chain until its block is durable here.",
-                &["channel", "stage"],
-                STAGE_BOUNDS,
-            ),
-            sync_blocks: registry.histograms(
-                "ordain.ledger_sync_blocks",
-                "Blocks made durable by one sync.",
-                CHANNEL,
-                BATCH_BOUNDS,
-            ),
-            log_sync_writes: registry.histogram(
-                "ordain.raft_log_sync_writes",
-                "Writes to the raft log, of all channels, made durable by one sync.",
-                BATCH_BOUNDS,
-            ),
-            dropped: registry.counters(
-                "ordain.submissions_dropped_count",
-                "Envelopes that were taken in and dropped, since the config changed and they are not valid any more.",
-                CHANNEL,
-            ),
-            refused: registry.counters(
-                "ordain.refused_count",
-                "Envelopes refused, by the reason. Names of channels that are not here count as unknown.",
-                &["channel", "reason"],
-            ),
-            queue_bytes: registry.gauges(
-                "ordain.cluster_egress_queue_bytes",
-                "Bytes that wait for a peer.",
-                queue,
-            ),
-            queue_bytes_max: registry.gauges(
-                "ordain.cluster_egress_queue_bytes_max",
-                "Bytes that may wait for a peer.",
-                queue,
-            ),
-            cluster_refused: registry.counters(
-                "ordain.cluster_refused_count",
-                "Calls and messages of other orderers that were refused, by the reason.",
-                &["reason"],
-            ),
-            inbox_full: registry.counter(
-                "ordain.cluster_inbox_full_count",
-                "Messages of other orderers that were dropped since the chain's inbox was full.",
-            ),
-            streams_stalled: registry.counter(
-                "ordain.cluster_streams_stalled_count",
-                "Streams to peers that were given up since nothing was taken from them.",
-            ),
-            disk_free: registry.gauges(
-                "ordain.disk_free_bytes",
-                "Bytes that this process may still write where a folder is.",
-                &["folder"],
-            ),
-            disk_size: registry.gauges(
-                "ordain.disk_size_bytes",
-                "Size of the file system where a folder is.",
-                &["folder"],
-            ),
-            intake_paused: registry.gauge(
-                "ordain.intake_paused",
-                "1 while envelopes wait since a ledger has no room on its disk, else 0.",
-            ),
-            certificate_days: registry.gauges(
-                "ordain.certificate_days_left",
-                "Days until the certificate ends that this node uses in a role; below 0 afterwards.",
-                &["role"],
             ),
         }
     }
