@@ -11,7 +11,10 @@
 //! |---|---|
 //! | [`config`] | `orderer.yaml` and `ORDERER_*` into one checked configuration |
 //! | [`server`] | wiring: from a configuration to a node that serves |
-//! | [`shutdown`] | signals, and the order of stopping |
+//! | [`signals`] | what the process does when a signal comes |
+//! | [`shutdown`] | the order of stopping |
+//! | [`report`] | what runs in the process: threads and tasks, for the log |
+//! | [`trace`] | requests kept as files, where that is asked for |
 //! | [`tls`] | the server side of TLS |
 //! | [`codec`] | gRPC messages in and out, without copies |
 //! | [`broadcast`], [`deliver`] | the two calls of clients |
@@ -48,9 +51,12 @@ pub mod open_files;
 pub mod operations;
 pub mod processor;
 pub mod quickstart;
+pub mod report;
 pub mod server;
 pub mod shutdown;
+pub mod signals;
 pub mod tls;
+pub mod trace;
 pub mod verify_pool;
 
 #[cfg(test)]

@@ -1,15 +1,16 @@
-//! The end of the process: signals, and the order of stopping.
+//! The end of a node: the order of stopping.
 //!
 //! 1. Intake: every further envelope is refused with `SERVICE_UNAVAILABLE`.
-//! 2. Chains: what was taken in is ordered and written.
+//! 2. Chains: what was taken in is ordered and written; where this node leads, another member is made the leader
+//!    before the chain ends.
 //! 3. Streams: deliver streams send what there is by then, and end; idle broadcast streams end.
 //! 4. Listeners: connections are closed.
 //!
-//! Each step has a bound, so the process is gone within [`TIME_MAX`] whatever hangs.
+//! Each step has a bound, so the process is gone within [`TIME_MAX`] whatever hangs: a member that is down, a majority
+//! that is missing, a disk that is full, a client that reads nothing.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -21,62 +22,6 @@ use crate::server::LOGGER;
 pub const TIME_MAX: Duration = Duration::from_secs(10);
 /// Bound of the chains' part.
 const CHAINS_TIME_MAX: Duration = Duration::from_secs(6);
-
-/// The signals this process handles.
-#[derive(Debug)]
-pub struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-    report: Signal,
-    reload: Signal,
-}
-
-impl Signals {
-    /// Takes the signals from their default actions. Must be called within a `tokio` runtime.
-    pub fn install() -> std::io::Result<Self> {
-        Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-            report: signal(SignalKind::user_defined1())?,
-            reload: signal(SignalKind::hangup())?,
-        })
-    }
-
-    /// Ready when the process is asked to end. Meanwhile SIGUSR1 is answered with a report, and SIGHUP with
-    /// `reload`: better than the reference, which it ends.
-    pub async fn ended(mut self, reload: impl Fn()) {
-        loop {
-            tokio::select! {
-                _ = self.terminate.recv() => {
-                    tracing::info!(target: LOGGER, "Received signal: 15 (terminated)");
-                    return;
-                }
-                _ = self.interrupt.recv() => {
-                    tracing::info!(target: LOGGER, "Received signal: 2 (interrupt)");
-                    return;
-                }
-                _ = self.report.recv() => report(),
-                _ = self.reload.recv() => {
-                    tracing::info!(target: LOGGER, "Received signal: 1 (hangup)");
-                    reload();
-                }
-            }
-        }
-    }
-}
-
-/// What tools look for after the signal; a program without goroutines counts its tasks.
-fn report() {
-    tracing::info!(target: LOGGER, "Received signal: 10 (user defined signal 1)");
-    let metrics = tokio::runtime::Handle::current().metrics();
-    tracing::info!(
-        target: "orderer.common.server.diag",
-        "Go routines report: {} tasks on {} threads, {} waiting to run",
-        metrics.num_alive_tasks(),
-        metrics.num_workers(),
-        metrics.global_queue_depth()
-    );
-}
 
 /// Ready when `stopping` is true: streams are to end. Never when its sender is gone without having said so.
 pub async fn begun(stopping: &mut watch::Receiver<bool>) {
@@ -104,7 +49,9 @@ pub async fn drain(
         stop.cancel();
         futures::future::join_all(servers).await;
     };
+    let began = Instant::now();
     if tokio::time::timeout(TIME_MAX, whole).await.is_err() {
         tracing::warn!(target: LOGGER, "stopping took more than {TIME_MAX:?}; what is left is cut off");
     }
+    tracing::info!(target: LOGGER, "Stopped after {:.3} s", began.elapsed().as_secs_f64());
 }

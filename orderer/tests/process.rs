@@ -51,6 +51,7 @@ struct Node {
     folder: tempfile::TempDir,
     general_port: u16,
     admin_port: u16,
+    environment: Vec<(&'static str, &'static str)>,
     process: Option<Child>,
 }
 
@@ -60,6 +61,7 @@ impl Node {
             folder: tempfile::tempdir().expect("a folder"),
             general_port: free_port(),
             admin_port: free_port(),
+            environment: Vec::new(),
             process: None,
         };
         node.write("ca.crt", &authority.pem());
@@ -110,6 +112,7 @@ Admin:
         let child = Command::new(env!("CARGO_BIN_EXE_orderer"))
             .current_dir(self.folder.path())
             .env_clear()
+            .envs(self.environment.iter().copied())
             .stderr(File::create(self.path("log")).expect("a log"))
             .spawn();
         self.process = Some(child.expect("the binary runs"));
@@ -253,6 +256,7 @@ fn signals_are_answered_and_the_end_is_clean() {
     node.signal("USR1");
     node.wait_for("Received signal: 10 (user defined signal 1)", 1);
     node.wait_for("Go routines report", 1);
+    node.wait_for("channels:", 1);
     node.signal("TERM");
     assert_eq!(node.wait_for_end().code(), Some(0));
     assert!(
@@ -260,9 +264,123 @@ fn signals_are_answered_and_the_end_is_clean() {
         "{}",
         node.log()
     );
+    node.start();
+    node.wait_for("Beginning to serve requests", 1);
+    node.signal("INT");
+    assert_eq!(node.wait_for_end().code(), Some(0));
+    assert!(
+        node.log().contains("Received signal: 2 (interrupt)"),
+        "{}",
+        node.log()
+    );
 
     node.start();
     node.wait_for("Beginning to serve requests", 1);
+}
+
+#[test]
+fn the_report_names_threads_and_where_they_wait_listeners_and_tasks() {
+    let mut node = Node::new(&authority());
+    node.start();
+    node.wait_for("Beginning to serve requests", 1);
+    node.signal("USR1");
+    node.wait_for("channels:", 1);
+    let log = node.log();
+    let report = &log[log.find("Go routines report").expect("a report")..];
+    for text in [
+        " tasks on ",
+        " threads: id, state, processor time, name, where it waits",
+        " signals",
+        "What the node is doing:",
+        &format!("general 127.0.0.1:{}, 0 connections", node.general_port),
+        &format!("admin 127.0.0.1:{}", node.admin_port),
+    ] {
+        assert!(report.contains(text), "no {text:?} in {report}");
+    }
+    let threads = report.lines().filter(|line| line.contains(" s tokio-rt-worker"));
+    assert!(threads.count() >= 1, "{report}");
+    // The process goes on, and tells again when asked again.
+    node.signal("USR1");
+    node.wait_for("channels:", 2);
+}
+
+#[test]
+fn quit_leaves_a_report_and_exit_status_2() {
+    let mut node = Node::new(&authority());
+    node.start();
+    node.wait_for("Beginning to serve requests", 1);
+    node.signal("QUIT");
+    assert_eq!(node.wait_for_end().code(), Some(2));
+    let log = node.log();
+    assert!(log.contains("Received signal: 3 (quit)"), "{log}");
+    assert!(
+        log.contains("Go routines report") && log.contains("channels:"),
+        "{log}"
+    );
+}
+
+#[test]
+fn the_format_of_the_log_is_chosen_by_the_environment() {
+    let mut node = Node::new(&authority());
+    node.environment = vec![("FABRIC_LOGGING_FORMAT", "json")];
+    node.start();
+    node.wait_for("Beginning to serve requests", 1);
+    node.signal("TERM");
+    assert_eq!(node.wait_for_end().code(), Some(0));
+    let mut messages = Vec::new();
+    for line in node.log().lines() {
+        let entry: serde_json::Value = serde_json::from_str(line).expect("an object in each line");
+        for field in ["level", "ts", "name", "caller", "msg"] {
+            assert!(!entry[field].is_null(), "no {field}: {line}");
+        }
+        messages.push(entry["msg"].as_str().expect("a text").to_owned());
+    }
+    let ready = "Beginning to serve requests";
+    assert!(messages.iter().any(|message| message == ready), "{messages:?}");
+
+    node.environment = vec![("FABRIC_LOGGING_FORMAT", "%{level:.1s}|%{module}|%{message}")];
+    node.start();
+    node.wait_for("I|orderer.common.server|Beginning to serve requests", 1);
+    node.signal("TERM");
+    assert_eq!(node.wait_for_end().code(), Some(0));
+
+    node.environment = vec![("FABRIC_LOGGING_FORMAT", "%{pid} %{message}")];
+    node.start();
+    assert_eq!(node.wait_for_end().code(), Some(2));
+    let told = "invalid logging format '%{pid} %{message}': unknown verb 'pid'";
+    assert!(node.log().contains(told), "{}", node.log());
+}
+
+#[test]
+fn a_bad_logging_spec_ends_the_start_with_2() {
+    let mut node = Node::new(&authority());
+    node.environment = vec![("FABRIC_LOGGING_SPEC", "loud")];
+    node.start();
+    assert_eq!(node.wait_for_end().code(), Some(2));
+    let told = "invalid logging specification 'loud': bad segment 'loud'";
+    assert!(node.log().contains(told), "{}", node.log());
+}
+
+#[test]
+fn trace_folders_are_made_when_they_are_set_and_not_otherwise() {
+    let mut node = Node::new(&authority());
+    node.start();
+    node.wait_for("Beginning to serve requests", 1);
+    node.signal("TERM");
+    assert_eq!(node.wait_for_end().code(), Some(0));
+    assert!(!node.path("traces").exists());
+    node.environment = vec![
+        ("ORDERER_DEBUG_BROADCASTTRACEDIR", "traces/broadcast"),
+        ("ORDERER_DEBUG_DELIVERTRACEDIR", "traces/deliver"),
+    ];
+    node.start();
+    node.wait_for("Beginning to serve requests", 1);
+    node.wait_for("request is kept as a file in traces/", 2);
+    let begun = Instant::now();
+    while !node.path("traces/broadcast").exists() || !node.path("traces/deliver").exists() {
+        assert!(begun.elapsed() < STEP_TIME_MAX, "no folders");
+        std::thread::sleep(Duration::from_millis(20));
+    }
 }
 
 #[test]

@@ -39,6 +39,8 @@ use tokio::sync::watch;
 
 use crate::codec::{self, MessageStream, ReceiveBudget, ReplyBody};
 use crate::config::Acknowledge;
+use crate::report::tasks::Tasks;
+use crate::trace::Trace;
 use crate::verify_pool::VerifyPool;
 use refusals::Refusals;
 
@@ -96,6 +98,10 @@ pub struct Broadcast {
     pub stopping: watch::Receiver<bool>,
     /// What was said of refusals.
     pub refusals: Arc<Refusals>,
+    /// Where streams are counted.
+    pub tasks: Tasks,
+    /// Where envelopes are kept as files, if they are.
+    pub trace: Option<Trace>,
 }
 
 impl Broadcast {
@@ -117,9 +123,14 @@ impl Broadcast {
             client,
             stopping: self.stopping.clone(),
             refusals: Arc::clone(&self.refusals),
+            trace: self.trace.clone(),
         };
+        let running = self.tasks.begin("broadcast stream", "");
         let messages = MessageStream::new(request.into_body(), self.recv_bytes_max, self.budget.clone());
-        tokio::spawn(stream.run(messages, sink));
+        tokio::spawn(async move {
+            let _running = running;
+            stream.run(messages, sink).await;
+        });
         response
     }
 }

@@ -1,37 +1,36 @@
 //! Refusals in the log, so that clients that try again and again do not fill it.
 //!
-//! What a client did wrong is said each time: tools wait for it. That a channel cannot order now is said once a second
-//! for each channel, with how many more were refused since.
+//! What a client did wrong is said as often as a tool could be waiting for it. That a channel cannot order now is said
+//! once a second for each channel. Both say how many more were refused since.
 
-use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use parking_lot::Mutex;
 use protos::wire::common::Status as WireStatus;
 
 use super::{LOGGER, Refusal};
-
-/// How often it is said that a channel cannot order.
-const INTERVAL: Duration = Duration::from_secs(1);
-/// Channels remembered. While the node stops, these may be any names that clients think of.
-const CHANNELS_MAX: usize = 4096;
+use crate::logging::seldom::{Mistakes, Seldom, more};
 
 /// What was said of each channel.
-#[derive(Debug, Default)]
-pub struct Refusals(Mutex<HashMap<String, Said>>);
-
 #[derive(Debug)]
-struct Said {
-    at: Instant,
-    /// Refusals since then.
-    kept_back: u64,
+pub struct Refusals {
+    unavailable: Seldom<String>,
+    mistakes: Mistakes,
+}
+
+impl Default for Refusals {
+    fn default() -> Self {
+        Self {
+            unavailable: Seldom::new(1, Duration::from_secs(1)),
+            mistakes: Mistakes::default(),
+        }
+    }
 }
 
 impl Refusals {
     /// Says that `client` was refused, unless that was said a moment ago.
     pub fn tell(&self, refusal: &Refusal, client: SocketAddr) {
-        let Some(kept_back) = self.kept_back(refusal, Instant::now()) else {
+        let Some(more) = self.news(refusal) else {
             return;
         };
         let Refusal {
@@ -40,39 +39,19 @@ impl Refusals {
             channel,
         } = refusal;
         let status = status.as_str_name();
-        let more = match kept_back {
-            0 => String::new(),
-            count => format!(" ({count} more since this was said last)"),
-        };
         tracing::warn!(
             target: LOGGER,
             "refused an envelope for channel '{channel}' from {client} with {status}: {info}{more}"
         );
     }
 
-    /// How many were not said before this one; none if this one is not to be said either.
-    fn kept_back(&self, refusal: &Refusal, now: Instant) -> Option<u64> {
-        if refusal.status != WireStatus::ServiceUnavailable {
-            return Some(0);
+    /// What is to be said of those that were not told; none if this one is not to be told either.
+    fn news(&self, refusal: &Refusal) -> Option<String> {
+        if refusal.status == WireStatus::ServiceUnavailable {
+            let channel = refusal.channel.clone();
+            return self.unavailable.tell(channel, Instant::now()).map(more);
         }
-        let mut channels = self.0.lock();
-        if channels.len() >= CHANNELS_MAX {
-            channels.clear();
-        }
-        let Some(said) = channels.get_mut(&refusal.channel) else {
-            let said = Said {
-                at: now,
-                kept_back: 0,
-            };
-            channels.insert(refusal.channel.clone(), said);
-            return Some(0);
-        };
-        if now.saturating_duration_since(said.at) < INTERVAL {
-            said.kept_back += 1;
-            return None;
-        }
-        said.at = now;
-        Some(std::mem::take(&mut said.kept_back))
+        self.mistakes.tell(&refusal.channel, &refusal.info)
     }
 }
 
@@ -89,31 +68,15 @@ mod tests {
     }
 
     #[test]
-    fn a_channel_that_cannot_order_is_told_of_once_a_second_and_mistakes_each_time() {
-        let (refusals, begin) = (Refusals::default(), Instant::now());
-        let busy = |channel: &str, after_ms| {
-            let refusal = refusal(WireStatus::ServiceUnavailable, channel);
-            refusals.kept_back(&refusal, begin + Duration::from_millis(after_ms))
+    fn a_channel_that_cannot_order_is_told_of_once_and_a_mistake_a_few_times() {
+        let refusals = Refusals::default();
+        let told = |status, channel, times| {
+            let refusal = refusal(status, channel);
+            (0..times).filter(|_| refusals.news(&refusal).is_some()).count()
         };
-        assert_eq!(busy("a", 0), Some(0));
-        assert_eq!(busy("a", 10), None);
-        assert_eq!(busy("b", 10), Some(0));
-        assert_eq!(busy("a", 20), None);
-        assert_eq!(busy("a", 1000), Some(2));
-        assert_eq!(busy("a", 2000), Some(0));
-        let bad = refusal(WireStatus::BadRequest, "a");
-        for _ in 0..3 {
-            assert_eq!(refusals.kept_back(&bad, begin), Some(0));
-        }
-    }
-
-    #[test]
-    fn memory_for_channels_is_bounded() {
-        let (refusals, now) = (Refusals::default(), Instant::now());
-        for number in 0..3 * CHANNELS_MAX {
-            let refusal = refusal(WireStatus::ServiceUnavailable, &number.to_string());
-            assert_eq!(refusals.kept_back(&refusal, now), Some(0));
-        }
-        assert!(refusals.0.lock().len() <= CHANNELS_MAX);
+        assert_eq!(told(WireStatus::ServiceUnavailable, "a", 3), 1);
+        assert_eq!(told(WireStatus::ServiceUnavailable, "b", 3), 1);
+        assert_eq!(told(WireStatus::BadRequest, "a", 1000), 5);
+        assert_eq!(told(WireStatus::BadRequest, "b", 1), 1);
     }
 }

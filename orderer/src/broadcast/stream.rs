@@ -19,6 +19,7 @@ use crate::codec::budget::LARGE_BYTES_MIN;
 use crate::codec::{ClientGone, MessageStream, ReplySink};
 use crate::config::Acknowledge;
 use crate::shutdown;
+use crate::trace::Trace;
 use crate::verify_pool::{Pending, VerifyPool};
 
 /// Replies queued for a client that reads slowly; each may stand for a whole batch.
@@ -47,6 +48,7 @@ pub(super) struct Stream {
     pub(super) client: SocketAddr,
     pub(super) stopping: watch::Receiver<bool>,
     pub(super) refusals: Arc<Refusals>,
+    pub(super) trace: Option<Trace>,
 }
 
 /// What the reading stage hands on.
@@ -159,6 +161,11 @@ impl Stream {
         mut room: OwnedSemaphorePermit,
         next: &mpsc::Sender<Read>,
     ) -> bool {
+        if let Some(trace) = &self.trace {
+            for envelope in &batch {
+                trace.keep(envelope);
+            }
+        }
         drop(room.split(room.num_permits().saturating_sub(room_for(&batch))));
         let intake = Arc::clone(&self.intake);
         let verdicts = self

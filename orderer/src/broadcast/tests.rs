@@ -128,6 +128,8 @@ impl Client {
             budget: ReceiveBudget::default(),
             stopping: watch::channel(false).1,
             refusals: Arc::default(),
+            tasks: Tasks::default(),
+            trace: None,
         };
         let (requests, receiver) = mpsc::unbounded_channel();
         let frames = tokio_stream::wrappers::UnboundedReceiverStream::new(receiver)
@@ -288,6 +290,8 @@ fn unknown_acknowledge_metadata_is_an_invalid_argument() {
         budget: ReceiveBudget::default(),
         stopping: watch::channel(false).1,
         refusals: Arc::default(),
+        tasks: Tasks::default(),
+        trace: None,
     };
     let mut request = Request::new(http_body_util::Empty::<Bytes>::new());
     request

@@ -30,6 +30,7 @@ use crate::deliver::source::{Channels, Source};
 use crate::deliver::{Client, Deliver};
 use crate::multichannel::block_writer::seal;
 use crate::processor::{self, Proposer, Rules, Verdict};
+use crate::report::tasks::Tasks;
 use crate::testing::{self, Genesis};
 use crate::tls::{Acceptor, Incoming};
 
@@ -261,6 +262,9 @@ impl TestOrderer {
             recv_bytes_max: 100_000,
             budget: ReceiveBudget::default(),
             stopping: watch::channel(false).1,
+            refusals: Arc::default(),
+            tasks: Tasks::default(),
+            trace: None,
         };
         let address = listener.local_addr().unwrap();
         let connections = Arc::<Mutex<Vec<JoinHandle<()>>>>::default();

@@ -18,6 +18,7 @@ use super::testing::{Chain, Fault, MemoryLedger, TestOrderer, in_time, orderers,
 use super::{ChannelSource, Puller};
 use crate::config::Config;
 use crate::logging::console::{Console, Printing};
+use crate::logging::format::Format;
 use crate::logging::spec::Spec;
 use crate::testing;
 use crate::tls::testing::{Authority, Files, Pair};
@@ -170,7 +171,7 @@ async fn a_node_that_nobody_lets_in_says_so_once_for_each_and_goes_on_asking() {
     let lines = Lines::default();
     let console = Arc::new(Console::new(
         Spec::parse("").unwrap(),
-        false,
+        Format::parse("", false).unwrap(),
         Box::new(lines.clone()),
     ));
     let subscriber = tracing_subscriber::registry().with(Printing(console));

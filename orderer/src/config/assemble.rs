@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use super::error::Problem;
 use super::values::Values;
 use super::{
-    Acknowledge, Admin, Authentication, Bccsp, ChannelParticipation, Config, FileLedger, General, Keepalive,
-    Listen, Operations, ServerTls,
+    Acknowledge, Admin, Authentication, Bccsp, ChannelParticipation, Config, Debug, FileLedger, General,
+    Keepalive, Listen, Operations, ServerTls,
 };
 
 /// Builds the configuration, or says everything that does not fit together.
@@ -31,6 +31,7 @@ pub(super) fn config(file: &Path, values: &Values) -> Result<Config, Vec<Problem
         participation: ChannelParticipation {
             request_body_bytes_max: assembly.bytes("ChannelParticipation.MaxRequestBodySize"),
         },
+        debug: assembly.debug(),
         effective: values.effective(),
         warnings: Vec::new(),
     };
@@ -136,6 +137,15 @@ impl Assembly<'_> {
             ));
         }
         FileLedger { location }
+    }
+
+    fn debug(&self) -> Debug {
+        let folder =
+            |key| Some(PathBuf::from(self.values.text(key))).filter(|path| !path.as_os_str().is_empty());
+        Debug {
+            broadcast_trace: folder("Debug.BroadcastTraceDir"),
+            deliver_trace: folder("Debug.DeliverTraceDir"),
+        }
     }
 
     fn admin(&mut self) -> Admin {

@@ -74,6 +74,8 @@ pub struct Config {
     pub metrics: MetricsProvider,
     /// Section `ChannelParticipation`.
     pub participation: ChannelParticipation,
+    /// Section `Debug`.
+    pub debug: Debug,
     /// `Key = value` lines of the whole table, in its order, without secrets.
     pub effective: Vec<String>,
     /// What the operator should know: keys without effect, TLS that is off.
@@ -208,6 +210,15 @@ pub struct Operations {
 pub struct ChannelParticipation {
     /// Largest REST request body, in bytes. Default 1 MiB.
     pub request_body_bytes_max: usize,
+}
+
+/// Section `Debug`: folders where each request is kept as a file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Debug {
+    /// Envelopes sent to Broadcast; none: they are not kept.
+    pub broadcast_trace: Option<PathBuf>,
+    /// Requests to Deliver.
+    pub deliver_trace: Option<PathBuf>,
 }
 
 impl Config {

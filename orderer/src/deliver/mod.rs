@@ -38,7 +38,10 @@ use tonic::Status;
 
 use crate::codec::budget::LARGE_BYTES_MIN;
 use crate::codec::{self, ClientGone, MessageStream, ReceiveBudget, ReplyBody, ReplySink};
+use crate::logging::seldom::Mistakes;
+use crate::report::tasks::Tasks;
 use crate::shutdown;
+use crate::trace::Trace;
 use request::SeekRequest;
 use source::Channels;
 
@@ -65,6 +68,12 @@ pub struct Deliver {
     pub budget: ReceiveBudget,
     /// True once the node stops: streams that have sent what there is end then.
     pub stopping: watch::Receiver<bool>,
+    /// What was said of refusals.
+    pub refusals: Arc<Mistakes>,
+    /// Where streams and requests are counted.
+    pub tasks: Tasks,
+    /// Where requests are kept as files, if they are.
+    pub trace: Option<Trace>,
 }
 
 /// Who is at the other end of a stream.
@@ -96,7 +105,12 @@ impl Deliver {
         let (sink, response) = codec::reply_channel(REPLIES_MAX);
         let bytes_max = self.recv_bytes_max.min(LARGE_BYTES_MIN);
         let messages = MessageStream::new(request.into_body(), bytes_max, self.budget.clone());
-        tokio::spawn(self.clone().run(messages, sink, client));
+        let running = self.tasks.begin("deliver stream", "");
+        let serving = self.clone().run(messages, sink, client);
+        tokio::spawn(async move {
+            let _running = running;
+            serving.await;
+        });
         response
     }
 
@@ -129,6 +143,9 @@ impl Deliver {
             };
             // A copy: a stream that follows for days must not keep the frame in which its request came.
             let received = Bytes::copy_from_slice(&received);
+            if let Some(trace) = &self.trace {
+                trace.keep(&received);
+            }
             let status = self.answer(received, sink, client).await?;
             sink.send_framed(message::status(status)).await?;
             if status != WireStatus::Success {
@@ -159,7 +176,10 @@ impl Deliver {
         client: &Client,
     ) -> Result<WireStatus, ClientGone> {
         match self.accept(received, client) {
-            Ok(seek) => seek.run(sink).await,
+            Ok(seek) => {
+                let _running = self.tasks.begin("deliver request", seek.channel());
+                seek.run(sink).await
+            }
             Err(status) => Ok(status),
         }
     }
@@ -175,25 +195,28 @@ impl Deliver {
             Ok(request)
         });
         let request = checked.map_err(|error| {
-            tracing::warn!(target: LOGGER, "rejecting deliver request from {}: {error}", client.address);
+            if let Some(more) = self.refusals.tell("", error.kind()) {
+                tracing::warn!(target: LOGGER, "rejecting deliver request from {}: {error}{more}", client.address);
+            }
             WireStatus::BadRequest
         })?;
-        let source = self.channels.find(request.channel()).inspect_err(|status| {
+        let source = self
+            .channels
+            .find(request.channel())
+            .inspect_err(|status| self.tell_unserved(&request, client, *status))?;
+        seek::Seek::begin(request, source, client.address, self)
+    }
+
+    fn tell_unserved(&self, request: &SeekRequest, client: &Client, status: WireStatus) {
+        let (channel, status) = (request.channel(), status.as_str_name());
+        if let Some(more) = self.refusals.tell(channel, status) {
             tracing::warn!(
                 target: LOGGER,
-                "rejecting deliver for channel '{}' from {} with {}: channel is not here or cannot be read",
-                request.channel(),
-                client.address,
-                status.as_str_name()
+                "rejecting deliver for channel '{channel}' from {} with {status}: channel is not here or cannot be \
+                 read{more}",
+                client.address
             );
-        })?;
-        seek::Seek::begin(
-            request,
-            source,
-            client.address,
-            self.no_expiration_checks,
-            self.stopping.clone(),
-        )
+        }
     }
 }
 

@@ -40,6 +40,19 @@ pub enum RequestError {
     TlsBinding,
 }
 
+impl RequestError {
+    /// What kind of mistake it is, without its figures.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Unreadable(_) => "unreadable",
+            Self::SignatureHeader(_) => "signature header",
+            Self::NoTimestamp => "no timestamp",
+            Self::TimeApart { .. } => "time",
+            Self::TlsBinding => "TLS binding",
+        }
+    }
+}
+
 impl SeekRequest {
     /// Opens a received request.
     pub fn parse(received: Bytes) -> Result<Self, RequestError> {

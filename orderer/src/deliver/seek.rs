@@ -14,8 +14,9 @@ use tokio::sync::watch;
 use super::access::{Access, Denied};
 use super::request::SeekRequest;
 use super::source::Source;
-use super::{LOGGER, message};
+use super::{Deliver, LOGGER, message};
 use crate::codec::{ClientGone, ReplySink};
+use crate::logging::seldom::Mistakes;
 use crate::shutdown;
 
 /// A request under way.
@@ -31,6 +32,7 @@ pub(super) struct Seek {
     headers_only: bool,
     read_ahead: VecDeque<SealedBlock>,
     stopping: watch::Receiver<bool>,
+    refusals: Arc<Mistakes>,
 }
 
 impl Seek {
@@ -39,8 +41,7 @@ impl Seek {
         request: SeekRequest,
         source: Arc<dyn Source>,
         client: SocketAddr,
-        no_expiration_checks: bool,
-        stopping: watch::Receiver<bool>,
+        service: &Deliver,
     ) -> Result<Self, WireStatus> {
         let info = request.seek_info().map_err(|_| WireStatus::BadRequest)?;
         let strict = info.error_response != SeekErrorResponse::BestEffort as i32;
@@ -48,10 +49,10 @@ impl Seek {
         if errored.as_ref().is_some_and(|errored| *errored.borrow()) {
             return Err(WireStatus::ServiceUnavailable);
         }
-        let mut access = Access::of(&request, no_expiration_checks);
+        let mut access = Access::of(&request, service.no_expiration_checks);
         access
             .check(&request, &source.rules(), SystemTime::now())
-            .map_err(|denied| forbidden(&request, client, &denied))?;
+            .map_err(|denied| forbidden(&request, client, &denied, &service.refusals))?;
         let heights = source.heights();
         let cursor = Cursor::new(&info, *heights.borrow()).map_err(wire_status)?;
         Ok(Self {
@@ -64,8 +65,14 @@ impl Seek {
             heights,
             errored,
             read_ahead: VecDeque::new(),
-            stopping,
+            stopping: service.stopping.clone(),
+            refusals: Arc::clone(&service.refusals),
         })
+    }
+
+    /// The channel it reads.
+    pub(super) fn channel(&self) -> &str {
+        self.request.channel()
     }
 
     /// Sends blocks until the request ends; answers its status.
@@ -109,7 +116,7 @@ impl Seek {
         let checked = self
             .access
             .check(&self.request, &self.source.rules(), SystemTime::now());
-        checked.map_err(|denied| forbidden(&self.request, self.client, &denied))
+        checked.map_err(|denied| forbidden(&self.request, self.client, &denied, &self.refusals))
     }
 
     /// The block with this number, which is below `height`; several are read at a time.
@@ -168,8 +175,14 @@ fn wire_status(status: SeekStatus) -> WireStatus {
     }
 }
 
-fn forbidden(request: &SeekRequest, client: SocketAddr, denied: &Denied) -> WireStatus {
+fn forbidden(request: &SeekRequest, client: SocketAddr, denied: &Denied, said: &Mistakes) -> WireStatus {
     let channel = request.channel();
-    tracing::warn!(target: LOGGER, "client {client} may not read channel '{channel}': {denied}");
+    let kind = match denied {
+        Denied::Expired { .. } => "expired",
+        Denied::Policy { .. } => "policy",
+    };
+    if let Some(more) = said.tell(channel, kind) {
+        tracing::warn!(target: LOGGER, "client {client} may not read channel '{channel}': {denied}{more}");
+    }
     WireStatus::Forbidden
 }

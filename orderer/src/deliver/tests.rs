@@ -18,6 +18,7 @@ use tonic::Code;
 use super::*;
 use crate::broadcast::{Accepted, Intake as _};
 use crate::multichannel::Manager;
+use crate::report::tasks::Tasks;
 use crate::testing::{self, Genesis};
 
 /// A node with a solo channel `ch` of one-message blocks, and its Deliver service.
@@ -46,6 +47,9 @@ impl World {
             budget: ReceiveBudget::default(),
             recv_bytes_max: 100_000,
             stopping: stopping.subscribe(),
+            refusals: Arc::default(),
+            tasks: Tasks::default(),
+            trace: None,
         };
         let world = Self {
             _folder: folder,

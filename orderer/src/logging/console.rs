@@ -1,6 +1,6 @@
-//! One event into one line.
+//! From events to lines: filter, number, output.
 
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,22 +8,25 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use arc_swap::ArcSwap;
 use jiff::Timestamp;
 use parking_lot::Mutex;
-use tracing::field::{Field, Visit};
 use tracing::level_filters::LevelFilter;
 use tracing::subscriber::Interest;
-use tracing::{Event, Level, Metadata, Subscriber};
+use tracing::{Event, Metadata, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
 
+use super::entries::Entries;
+use super::entry::Entry;
+use super::format::Format;
 use super::names::logger;
 use super::spec::Spec;
 
 /// Filter, counter and output of the log.
 pub struct Console {
     spec: ArcSwap<Spec>,
-    /// Number of the next line, from 1, shown in hexadecimal.
+    /// Number of the next line, from 1.
     next: AtomicU64,
-    color: bool,
+    format: Format,
+    entries: Arc<Entries>,
     output: Mutex<Box<dyn Write + Send>>,
 }
 
@@ -31,12 +34,13 @@ pub struct Console {
 pub struct Printing(pub Arc<Console>);
 
 impl Console {
-    /// Prints what `spec` lets through to `output`.
-    pub fn new(spec: Spec, color: bool, output: Box<dyn Write + Send>) -> Self {
+    /// Prints what `spec` lets through to `output`, in this format.
+    pub fn new(spec: Spec, format: Format, output: Box<dyn Write + Send>) -> Self {
         Self {
             spec: ArcSwap::from_pointee(spec),
             next: AtomicU64::new(1),
-            color,
+            format,
+            entries: Arc::default(),
             output: Mutex::new(output),
         }
     }
@@ -57,16 +61,25 @@ impl Console {
         *metadata.level() <= self.spec.load().level(&logger(metadata.target()))
     }
 
+    /// How many entries were checked and written so far.
+    pub fn entries(&self) -> &Arc<Entries> {
+        &self.entries
+    }
+
     fn print(&self, event: &Event<'_>) {
-        let mut text = Text::default();
-        event.record(&mut text);
+        let mut entry = Entry::read(event);
+        self.entries.count_checked(entry.level());
+        let mut line = String::new();
         // The number is drawn under the lock, so that lines are in its order.
         let mut output = self.output.lock();
-        let number = self.next.fetch_add(1, Ordering::Relaxed);
-        let line = line(Timestamp::now(), number, event.metadata(), &text, self.color);
-        // There is nowhere left to report to.
-        let _ = output.write_all(line.as_bytes());
-        let _ = output.flush();
+        entry.number = self.next.fetch_add(1, Ordering::Relaxed);
+        entry.time = Timestamp::now();
+        self.format.write(&entry, &mut line);
+        let written = output.write_all(line.as_bytes()).and_then(|()| output.flush());
+        // There is nowhere left to report to but the counts.
+        if written.is_ok() {
+            self.entries.count_written(entry.level());
+        }
     }
 }
 
@@ -101,85 +114,6 @@ impl<S: Subscriber> Layer<S> for Printing {
     }
 }
 
-/// `time UTC number LEVL [logger] function -> message key=value`.
-fn line(now: Timestamp, number: u64, metadata: &Metadata<'_>, text: &Text, color: bool) -> String {
-    let (level, code) = shown_level(*metadata.level());
-    let (plain, bold, reset) = if color {
-        (
-            format!("\u{1b}[{code}m"),
-            format!("\u{1b}[{code};1m"),
-            "\u{1b}[0m",
-        )
-    } else {
-        (String::new(), String::new(), "")
-    };
-    let time = now.strftime("%Y-%m-%d %H:%M:%S%.3f");
-    let name = logger(metadata.target());
-    let place = metadata
-        .module_path()
-        .and_then(|path| path.rsplit("::").next())
-        .unwrap_or("-");
-    let Text { message, fields } = text;
-    format!(
-        "{plain}{time} UTC {number:04x} {level}{reset} [{name}] {bold}{place}{reset} -> {message}{fields}\n"
-    )
-}
-
-/// Four letters, and the colour's number.
-fn shown_level(level: Level) -> (&'static str, u8) {
-    match level {
-        Level::ERROR => ("ERRO", 31),
-        Level::WARN => ("WARN", 33),
-        Level::INFO => ("INFO", 34),
-        Level::DEBUG => ("DEBU", 36),
-        Level::TRACE => ("PAYL", 35),
-    }
-}
-
-/// Message and fields of an event, safe to print.
-#[derive(Default)]
-struct Text {
-    message: String,
-    /// ` key=value` for each.
-    fields: String,
-}
-
-impl Visit for Text {
-    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        let value = format!("{value:?}");
-        if field.name() == "message" {
-            self.message = harmless(&value);
-        } else {
-            // Writing to a String cannot fail.
-            let _ = write!(self.fields, " {}={}", field.name(), harmless(&value));
-        }
-    }
-
-    /// Text stands without quotes, unless it has blanks in it.
-    fn record_str(&mut self, field: &Field, value: &str) {
-        if field.name() != "message" && (value.is_empty() || value.contains([' ', '"', '='])) {
-            self.record_debug(field, &value);
-        } else {
-            self.record_debug(field, &format_args!("{value}"));
-        }
-    }
-}
-
-/// No control codes; a line break goes on with a tab, so that no part of a message can pass for a line of its
-/// own.
-fn harmless(text: &str) -> String {
-    let mut safe = String::with_capacity(text.len());
-    for character in text.trim_end_matches('\n').chars() {
-        match character {
-            '\n' => safe.push_str("\n\t"),
-            '\t' => safe.push('\t'),
-            control if control.is_control() => safe.extend(control.escape_default()),
-            other => safe.push(other),
-        }
-    }
-    safe
-}
-
 #[cfg(test)]
 mod tests {
     use tracing_subscriber::layer::SubscriberExt;
@@ -200,11 +134,16 @@ mod tests {
         }
     }
 
-    /// What `log` prints under `spec`, without the times.
     fn printed(spec: &str, color: bool, log: impl FnOnce(&Console)) -> String {
+        printed_as("", spec, color, log)
+    }
+
+    /// What `log` prints under `spec` in this format.
+    fn printed_as(format: &str, spec: &str, color: bool, log: impl FnOnce(&Console)) -> String {
         let page = Page::default();
         let spec = Spec::parse(spec).expect("a spec");
-        let console = Arc::new(Console::new(spec, color, Box::new(page.clone())));
+        let format = Format::parse(format, color).expect("a format");
+        let console = Arc::new(Console::new(spec, format, Box::new(page.clone())));
         let subscriber = tracing_subscriber::registry().with(Printing(Arc::clone(&console)));
         tracing::subscriber::with_default(subscriber, || log(&console));
         let bytes = page.0.lock().clone();
@@ -276,5 +215,155 @@ mod tests {
             tracing::info!(why = "no leader", who = "a.b", "refused");
         });
         assert!(text.ends_with("refused why=\"no leader\" who=a.b\n"), "{text}");
+    }
+
+    /// The end of the one line that a format makes of one entry, from `from` on.
+    fn line_as(format: &str, from: &str) -> String {
+        let text = printed_as(format, "debug", false, |_| {
+            tracing::warn!(
+                target: "orderer.common.server",
+                channel = %"ch1", node = 1_u64, why = "no leader", whole = true,
+                "a \"word\"\nand more"
+            );
+        });
+        let at = text
+            .find(from)
+            .unwrap_or_else(|| panic!("no {from:?} in {text:?}"));
+        text[at..].to_owned()
+    }
+
+    #[test]
+    fn a_format_string_is_read_with_its_verbs_and_widths() {
+        for (format, expected) in [
+            (
+                "%{id:04x} %{level:.4s} [%{module}] %{shortfunc} -> %{message}",
+                "0001 WARN [orderer.common.server] tests -> ",
+            ),
+            ("%{id} %{id:X} %{id:3d}|%{id:-3d}|%{id:03b}|", "1 1   1|1  |001|"),
+            (
+                "%{level:7s}|%{level:-7s}|%{level:.2s}|%{level:4.1s}|",
+                "   WARN|WARN   |WA|   W|",
+            ),
+            ("<%{module:q}> %{level}%", "<\"orderer.common.server\"> WARN%"),
+            ("%{color}%{color:bold}%{message:.3s}%{color:reset}.", "a \"."),
+        ] {
+            let line = line_as(format, "");
+            assert!(line.starts_with(expected), "{format}: {line}");
+            assert!(
+                line.ends_with(" channel=ch1 node=1 why=\"no leader\" whole=true\n"),
+                "{line}"
+            );
+        }
+        let year = line_as("%{time:2006} %{message}", "20");
+        assert!(
+            year[4..].starts_with(" a \"word\"\n\tand more channel=ch1"),
+            "{year}"
+        );
+    }
+
+    #[test]
+    fn colours_of_a_format_string_are_those_of_the_level() {
+        let text = printed_as(
+            "%{color}%{level}%{color:reset} %{color:bold}%{message}",
+            "info",
+            true,
+            |_| tracing::error!("x"),
+        );
+        assert_eq!(text, "\u{1b}[31mERROR\u{1b}[0m \u{1b}[31;1mx\n");
+    }
+
+    #[test]
+    fn json_has_the_field_names_of_the_reference() {
+        let line = line_as("json", "{");
+        let read: serde_json::Value = serde_json::from_str(&line).expect("one object a line");
+        let object = read.as_object().expect("an object");
+        assert_eq!(object["level"], "warn");
+        assert_eq!(object["name"], "orderer.common.server");
+        assert_eq!(object["msg"], "a \"word\"\nand more");
+        assert_eq!(object["channel"], "ch1");
+        assert_eq!(object["node"], 1);
+        assert_eq!(object["whole"], true);
+        let caller = object["caller"].as_str().expect("a place");
+        assert!(caller.starts_with("logging/console.rs:"), "{caller}");
+        let seconds = object["ts"].as_f64().expect("a number");
+        let now = i32::try_from(Timestamp::now().as_second()).expect("before 2038");
+        assert!((seconds - f64::from(now)).abs() < 60.0, "{seconds}");
+        let begins = line.starts_with("{\"level\":\"warn\",\"ts\":");
+        assert!(
+            begins && line.ends_with("}\n") && line.lines().count() == 1,
+            "{line}"
+        );
+    }
+
+    #[test]
+    fn logfmt_quotes_what_has_blanks() {
+        let line = line_as("logfmt", " level=");
+        let (before, after) = line.split_once(" caller=logging/console.rs:").expect("a place");
+        assert_eq!(before, " level=warn name=orderer.common.server");
+        let (_, after) = after.split_once(' ').expect("more");
+        assert_eq!(
+            after,
+            "msg=\"a \\\"word\\\"\\nand more\" channel=ch1 node=1 why=\"no leader\" whole=true\n"
+        );
+    }
+
+    #[test]
+    fn a_bad_format_is_refused_with_what_is_wrong() {
+        let told = |text: &str| Format::parse(text, false).expect_err(text).to_string();
+        assert_eq!(
+            told("x %{id"),
+            "invalid logging format 'x %{id': '%{id' has no closing brace"
+        );
+        assert_eq!(
+            told("%{pid}"),
+            "invalid logging format '%{pid}': unknown verb 'pid'; there are color, id, level, message, module, \
+             shortfunc and time"
+        );
+        for bad in [
+            "%{color:red}",
+            "%{id:s}",
+            "%{id:.2d}",
+            "%{level:4x}",
+            "%{level:99999999999s}",
+            "%{message:.s.s}",
+        ] {
+            let verb = bad[2..].split(':').next().expect("a verb");
+            let text = told(bad);
+            assert!(text.contains(&format!("is nothing that {verb} takes")), "{text}");
+        }
+    }
+
+    #[test]
+    fn entries_are_counted_by_level_and_those_not_written_are_not() {
+        /// A terminal that is gone.
+        struct Gone;
+
+        impl Write for Gone {
+            fn write(&mut self, _: &[u8]) -> std::io::Result<usize> {
+                Err(std::io::ErrorKind::BrokenPipe.into())
+            }
+
+            fn flush(&mut self) -> std::io::Result<()> {
+                Ok(())
+            }
+        }
+
+        let counts = |output: Box<dyn Write + Send>| {
+            let spec = Spec::parse("info").expect("a spec");
+            let format = Format::parse("", false).expect("a format");
+            let console = Arc::new(Console::new(spec, format, output));
+            let subscriber = tracing_subscriber::registry().with(Printing(Arc::clone(&console)));
+            tracing::subscriber::with_default(subscriber, || {
+                tracing::info!("one");
+                tracing::info!("two");
+                tracing::warn!("three");
+                tracing::debug!("nothing");
+            });
+            let counted = console.entries().counted();
+            let counted = counted.map(|level| (level.level, level.checked, level.written));
+            counted.filter(|counted| counted.1 > 0).collect::<Vec<_>>()
+        };
+        assert_eq!(counts(Box::<Page>::default()), [("info", 2, 2), ("warn", 1, 1)]);
+        assert_eq!(counts(Box::new(Gone)), [("info", 2, 0), ("warn", 1, 0)]);
     }
 }

@@ -45,7 +45,7 @@ use crate::admin;
 use crate::config::{Config, Listen};
 use crate::logging::Logging;
 use crate::server::{Node, RunError, listen};
-use crate::tls::{Acceptor, Incoming, TlsError};
+use crate::tls::{Acceptor, Incoming};
 use facts::{Life, Watched};
 use health::{FailedCheck, Health};
 use readiness::Facts;
@@ -187,9 +187,9 @@ impl Operations {
         *self.shared.life.write() = Life::Stopping;
     }
 
-    /// Reads the TLS files again; on an error the listener goes on with what it had.
-    pub fn reload_tls(&self) -> Result<(), TlsError> {
-        self.acceptor.reload()
+    /// Its TLS, which can be read again.
+    pub fn acceptor(&self) -> &Acceptor {
+        &self.acceptor
     }
 
     /// Closes the listener, within a bound.

@@ -55,9 +55,14 @@ impl Http2 {
 
 /// Serves connections until `stop`; then calls under way may finish for a short while.
 ///
-/// The listener is closed when this returns.
-pub async fn serve(mut incoming: Incoming, http2: Http2, routes: impl Serve, stop: CancellationToken) {
-    let connections = TaskTracker::new();
+/// Each connection is a task of `connections`. The listener is closed when this returns.
+pub async fn serve(
+    mut incoming: Incoming,
+    http2: Http2,
+    routes: impl Serve,
+    connections: TaskTracker,
+    stop: CancellationToken,
+) {
     let builder = http2.builder();
     loop {
         tokio::select! {

@@ -14,15 +14,18 @@
 //! | [`routes`] | which gRPC method is served by whom |
 //! | [`connections`] | HTTP/2 connections of the gRPC listeners |
 //! | `gauges` | what is read off the node when somebody looks at its metrics |
+//! | `answering` | what signals ask of the node |
 //! | `others` | the other orderers, as the channels get them |
 //!
 //! Not here: reading the configuration, logging, and exit codes; those are the binary's.
 
+mod answering;
 pub mod connections;
 mod gauges;
 mod others;
 pub mod routes;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -35,6 +38,7 @@ use rustls::pki_types::CertificateDer;
 use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinHandle};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 
@@ -53,9 +57,13 @@ use crate::multichannel::refused::Reports;
 use crate::multichannel::registrar::Participation;
 use crate::open_files;
 use crate::operations::{Loggers, Operations};
+use crate::report::tasks::Tasks;
 use crate::shutdown;
+use crate::signals::{Answering, Signals};
 use crate::tls::{self, Acceptor, Incoming, TlsError};
+use crate::trace::Trace;
 use crate::verify_pool::VerifyPool;
+use answering::{Listener, Running};
 use connections::Http2;
 use gauges::{CertificateEnd, Sources};
 use others::Fellows;
@@ -116,8 +124,8 @@ pub fn run(config: &Config, loggers: Arc<dyn Loggers>) -> Result<(), RunError> {
         .enable_all()
         .build()
         .map_err(RunError::Runtime)?;
+    let mut signals = Signals::install().map_err(RunError::Runtime)?;
     let served = runtime.block_on(async {
-        let signals = shutdown::Signals::install().map_err(RunError::Runtime)?;
         let operations = Operations::start(config, loggers).await?;
         let metrics = Arc::<Metrics>::default();
         if config.metrics == MetricsProvider::Prometheus {
@@ -126,8 +134,9 @@ pub fn run(config: &Config, loggers: Arc<dyn Loggers>) -> Result<(), RunError> {
         }
         let node = Node::start(config, metrics).await?;
         operations.serving(&node);
+        signals.serve(Arc::new(node.answering(&operations)));
         tracing::info!(target: LOGGER, "Beginning to serve requests");
-        signals.ended(|| reload_tls(&node, &operations)).await;
+        signals.ended().await;
         operations.stopping();
         let writers = Arc::clone(&node.manager().node().writers);
         node.stop().await;
@@ -139,11 +148,6 @@ pub fn run(config: &Config, loggers: Arc<dyn Loggers>) -> Result<(), RunError> {
     wait_for_writers(&writers);
     operations.stop();
     Ok(())
-}
-
-fn reload_tls(node: &Node, operations: &Operations) {
-    node.reload_tls();
-    tell_reloaded("the operations listener", operations.reload_tls());
 }
 
 /// Waits until every ledger is closed, so that the next start has nothing to repair. One that hangs on its disk is
@@ -164,6 +168,7 @@ pub struct Node {
     metrics: Arc<Metrics>,
     /// Writes them to a statsd server, where the settings say so.
     statsd: Option<JoinHandle<()>>,
+    tasks: Tasks,
     /// What the health service says.
     health: HealthReporter,
     grpc: Listening,
@@ -181,6 +186,8 @@ struct Listening {
     name: &'static str,
     acceptor: Acceptor,
     address: std::net::SocketAddr,
+    /// A task for each connection; none where they are not counted.
+    connections: Option<TaskTracker>,
     serving: JoinHandle<()>,
 }
 
@@ -201,8 +208,10 @@ impl Node {
         let (stopping, stopping_seen) = watch::channel(false);
         let stop = CancellationToken::new();
         let health = HealthReporter::new();
+        let tasks = Tasks::default();
         let front = FrontEnd {
             health: health.clone(),
+            tasks: tasks.clone(),
             stopping: stopping_seen,
             stop: stop.clone(),
         };
@@ -234,6 +243,7 @@ impl Node {
             puller,
             metrics,
             statsd,
+            tasks,
             health,
             grpc,
             orderers,
@@ -282,15 +292,29 @@ impl Node {
         self.admin.address
     }
 
-    /// Reads the TLS files of all listeners, and those for calling other orderers, again. Connections from now on use
-    /// them; whatever has files that are not good goes on with what it had.
-    pub fn reload_tls(&self) {
+    /// What signals ask of this node, with its operations listener.
+    pub fn answering(&self, operations: &Operations) -> impl Answering + use<> {
         let listeners = [Some(&self.grpc), self.orderers.as_ref(), Some(&self.admin)];
-        for Listening { name, acceptor, .. } in listeners.into_iter().flatten() {
-            tell_reloaded(&format!("the {name} listener"), acceptor.reload());
+        let listener = |listening: &Listening| Listener {
+            name: listening.name,
+            address: listening.address,
+            acceptor: listening.acceptor.clone(),
+            connections: listening.connections.clone(),
+        };
+        let listeners = listeners.into_iter().flatten().map(listener);
+        let operations = Listener {
+            name: "operations",
+            address: operations.address(),
+            acceptor: operations.acceptor().clone(),
+            connections: None,
+        };
+        Running {
+            manager: Arc::downgrade(&self.manager),
+            cluster: Arc::clone(&self.cluster),
+            puller: Arc::clone(&self.puller),
+            listeners: listeners.chain([operations]).collect(),
+            tasks: self.tasks.clone(),
         }
-        tell_reloaded("calls to other orderers", self.cluster.reload());
-        tell_reloaded("block requests to other orderers", self.puller.reload());
     }
 
     /// Stops in the order of [`shutdown`]; ready within a bound.
@@ -315,13 +339,6 @@ impl Node {
             // It ends by itself, a bounded time after `stop`.
             let _ = statsd.await;
         }
-    }
-}
-
-fn tell_reloaded<E: std::fmt::Display>(whose: &str, outcome: Result<(), E>) {
-    match outcome {
-        Ok(()) => tracing::info!(target: LOGGER, "TLS files of {whose} are read again"),
-        Err(error) => tracing::error!(target: LOGGER, "TLS files of {whose} are kept as they were: {error}"),
     }
 }
 
@@ -395,6 +412,7 @@ fn certificates(
 /// What the gRPC listener learns of the node's life, and says about it.
 struct FrontEnd {
     health: HealthReporter,
+    tasks: Tasks,
     stopping: watch::Receiver<bool>,
     stop: CancellationToken,
 }
@@ -416,6 +434,8 @@ async fn start_grpc(
         budget: budget.clone(),
         stopping: front.stopping.clone(),
         refusals: Arc::default(),
+        tasks: front.tasks.clone(),
+        trace: trace(config.debug.broadcast_trace.as_ref(), "Broadcast")?,
     };
     let deliver = Deliver {
         channels: Arc::clone(manager) as _,
@@ -425,10 +445,19 @@ async fn start_grpc(
         recv_bytes_max: general.recv_bytes_max,
         budget,
         stopping: front.stopping,
+        refusals: Arc::default(),
+        tasks: front.tasks,
+        trace: trace(config.debug.deliver_trace.as_ref(), "Deliver")?,
     };
     let routes = Routes::new(broadcast, deliver, step, front.health);
     let place = ("general", &general.listen, general.tls.as_ref());
     start_http2(config, place, routes, front.stop).await
+}
+
+/// Where requests are kept as files, if they are.
+fn trace(folder: Option<&PathBuf>, function: &'static str) -> Result<Option<Trace>, RunError> {
+    let started = folder.map(|folder| Trace::start(folder.clone(), function));
+    started.transpose().map_err(RunError::Runtime)
 }
 
 /// The listener for other orderers alone, where there is one.
@@ -463,11 +492,14 @@ async fn start_http2(
         keepalive: general.keepalive.clone(),
     };
     let address = incoming.local_addr();
-    let serving = tokio::spawn(connections::serve(incoming, http2, routes, stop));
+    let connections = TaskTracker::new();
+    let serving = connections::serve(incoming, http2, routes, connections.clone(), stop);
+    let serving = tokio::spawn(serving);
     Ok(Listening {
         name,
         acceptor,
         address,
+        connections: Some(connections),
         serving,
     })
 }
@@ -526,6 +558,7 @@ async fn start_admin(
         name: listener,
         acceptor,
         address,
+        connections: None,
         serving,
     })
 }

@@ -15,6 +15,7 @@ use tokio::task::AbortHandle;
 use super::acceptor::{Acceptor, HandshakeError};
 use super::connection::Connection;
 use crate::config::Listen;
+use crate::logging::seldom::Mistakes;
 
 /// Handshakes that may be under way on one listener; past it, connections wait in the system's backlog. Each ends
 /// within the handshake time limit, so slow clients can delay others by that much and no more.
@@ -84,13 +85,15 @@ impl Drop for Incoming {
 
 async fn accept_all(listener: TcpListener, acceptor: Acceptor, ready: mpsc::Sender<Connection>) {
     let handshakes = Arc::new(Semaphore::new(HANDSHAKES_MAX));
+    let said = Arc::<Mistakes>::default();
     loop {
         let Ok(permit) = Arc::clone(&handshakes).acquire_owned().await else {
             return; // the semaphore is never closed
         };
         match listener.accept().await {
             Ok((stream, _)) => {
-                tokio::spawn(shake_hands(stream, acceptor.clone(), ready.clone(), permit));
+                let shaking = shake_hands(stream, acceptor.clone(), ready.clone(), Arc::clone(&said), permit);
+                tokio::spawn(shaking);
             }
             Err(error) if is_about_one_connection(&error) => {}
             Err(error) => {
@@ -110,16 +113,20 @@ fn is_about_one_connection(error: &io::Error) -> bool {
     )
 }
 
-/// `_permit` is held until the connection is handed over, so that waiting ones count too.
+/// Another orderer whose authority is not known yet, or a client that does not know ours, tries again and again: that is
+/// said a few times. `_permit` is held until the connection is handed over, so that waiting ones count too.
 async fn shake_hands(
     stream: TcpStream,
     acceptor: Acceptor,
     ready: mpsc::Sender<Connection>,
+    said: Arc<Mistakes>,
     _permit: OwnedSemaphorePermit,
 ) {
-    let remote = stream
-        .peer_addr()
-        .map_or_else(|_| "unknown".to_owned(), |addr| addr.to_string());
+    let remote = stream.peer_addr().ok();
+    let (host, remote) = match remote {
+        Some(address) => (address.ip().to_string(), address.to_string()),
+        None => ("unknown".to_owned(), "unknown".to_owned()),
+    };
     // Small answers must not wait for more: a client that waits for each answer would see 40 ms each.
     let _ = stream.set_nodelay(true);
     match acceptor.accept(stream).await {
@@ -129,7 +136,12 @@ async fn shake_hands(
         Err(HandshakeError::Failed(error)) if is_hang_up(&error) => {
             tracing::debug!("TLS handshake: client hung up remoteaddress={remote}");
         }
-        Err(error) => tracing::warn!("TLS handshake failed with error {error} remoteaddress={remote}"),
+        Err(error) => {
+            let error = error.to_string();
+            if let Some(more) = said.tell(&host, &error) {
+                tracing::warn!("TLS handshake failed with error {error} remoteaddress={remote}{more}");
+            }
+        }
     }
 }
 

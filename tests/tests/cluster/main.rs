@@ -13,6 +13,7 @@
 //! | `behind` | late joiners, followers, joins with a later block |
 //! | `channels` | channels removed and made again, crashes in the middle of joins and removals |
 //! | `many` | 500 channels |
+//! | `ending` | nodes that are told to end |
 //! | `refused` | messages that no peer would send |
 //! | `told` | the log texts of `docs/spec/dropin.md` §2 |
 //!
@@ -20,6 +21,7 @@
 
 mod behind;
 mod channels;
+mod ending;
 mod faults;
 mod many;
 mod membership;
@@ -57,6 +59,10 @@ fn main() -> ExitCode {
         faults::a_stopped_leader_among_five_is_replaced_and_follows_when_it_goes_on,
         faults::envelopes_at_a_follower_while_the_leader_dies_are_ordered_once,
         faults::a_leader_that_is_told_to_end_hands_over_before_it_goes,
+        ending::a_leader_ends_in_time_although_a_follower_is_down,
+        ending::a_node_without_a_majority_ends_in_time,
+        ending::a_second_signal_ends_a_node_at_once,
+        ending::clients_of_the_others_wait_less_for_a_leader_that_ends_than_for_one_that_is_killed,
         quorum::without_a_majority_clients_and_operators_are_told_and_its_return_needs_nobody,
         quorum::a_channel_whose_other_members_never_came_says_so,
         membership::a_node_whose_certificates_were_rotated_while_it_was_down_takes_part,

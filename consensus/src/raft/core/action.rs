@@ -119,7 +119,8 @@ pub enum Notice {
         /// Members.
         members: usize,
     },
-    /// `Store ActiveNodes [..]`: a follower learns the list from its leader.
+    /// `Store ActiveNodes [..]`: a follower learns the list from its leader: the first one of each leader, another
+    /// one, or the next one after the members have changed.
     ActiveNodesReceived(Vec<ConsenterId>),
     /// `Current active nodes in cluster are: [..]`: a leader's list is stable; its own id first.
     ActiveNodes(Vec<ConsenterId>),
@@ -137,7 +138,7 @@ pub enum Notice {
         /// What the checks said of the first.
         reason: String,
     },
-    /// A config that changes the leader's own membership waits for another leader.
+    /// Another one is to lead: this one ends, or a config that changes its own membership waits for that.
     TransferringLeadership {
         /// To whom.
         to: ConsenterId,

@@ -28,8 +28,9 @@ pub(super) struct Contact {
     /// Serialized `etcdraft.ClusterMetadata`, and who has it.
     metadata: Bytes,
     told_to: Vec<ConsenterId>,
-    /// What the leader told this follower.
+    /// What the leader told this follower, and whether that is to be said in the log although nothing changed.
     received: Vec<ConsenterId>,
+    is_said_again: bool,
 }
 
 impl Contact {
@@ -49,6 +50,11 @@ impl Contact {
         self.told.clear();
         self.metadata = Bytes::new();
         self.stable = 0;
+    }
+
+    /// The members change: whoever waits for the list after that should find it, whatever it is.
+    pub(super) fn say_again(&mut self) {
+        self.is_said_again = true;
     }
 
     /// `ClusterMetadata` for the next message to `to`: once after each change.
@@ -100,7 +106,7 @@ impl RaftCore {
         turn.notice(Notice::ActiveNodes(active));
     }
 
-    /// What the leader says of who is active.
+    /// What the leader says of who is active: again and again the same, mostly, which is not worth a word.
     pub(super) fn take_active(&mut self, from: ConsenterId, metadata: &Bytes, turn: &mut Turn<'_>) {
         if metadata.is_empty() || self.node.leader() != Some(from) {
             return;
@@ -109,8 +115,11 @@ impl RaftCore {
             return self.refuse(from, "cluster metadata does not decode", turn);
         };
         let active: Vec<_> = metadata.active_nodes.into_iter().map(ConsenterId).collect();
-        self.contact.received.clone_from(&active);
-        turn.notice(Notice::ActiveNodesReceived(active));
+        let is_said_again = std::mem::take(&mut self.contact.is_said_again);
+        if active != self.contact.received || is_said_again {
+            self.contact.received.clone_from(&active);
+            turn.notice(Notice::ActiveNodesReceived(active));
+        }
     }
 
     /// The active members, as far as this one knows.

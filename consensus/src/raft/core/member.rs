@@ -216,6 +216,7 @@ impl RaftCore {
         }
         if self.peers.as_ref() != Some(&peers) {
             self.peers = Some(peers.clone());
+            self.contact.say_again();
             turn.push(Action::SetPeers(peers));
         }
     }

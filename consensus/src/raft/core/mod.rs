@@ -336,6 +336,7 @@ impl RaftCore {
         let successor = self.successor();
         if let Some(to) = successor.filter(|_| self.node.leads() && !self.has_handed_over) {
             self.has_handed_over = true;
+            turn.notice(Notice::TransferringLeadership { to });
             self.node.transfer(to);
             self.settle(turn);
         } else {

@@ -18,6 +18,7 @@ use protos::{ChannelId, ConsenterId};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::cluster::{Cluster, Receivers, Step};
 use crate::config::{Config, Environment, General, Keepalive, Listen};
@@ -198,7 +199,13 @@ impl Node {
                 server_timeout: Duration::from_secs(20),
             },
         };
-        let serving = connections::serve(incoming, http2, ClusterRoutes(ingress), stop.clone());
+        let serving = connections::serve(
+            incoming,
+            http2,
+            ClusterRoutes(ingress),
+            TaskTracker::new(),
+            stop.clone(),
+        );
         self.serving = Some((tokio::spawn(serving), stopping, stop));
     }
 }

@@ -116,6 +116,35 @@ fn followers_learn_who_is_active() {
 }
 
 #[test]
+fn a_follower_says_who_is_active_when_it_or_the_members_change_and_not_again_and_again() {
+    let mut world = World::running(&[1, 2, 3]);
+    let leader = world.leader().unwrap();
+    let others: Vec<u64> = [1, 2, 3].into_iter().filter(|id| *id != leader).collect();
+    let (follower, other) = (others[0], others[1]);
+    let said = |world: &World| {
+        let lists = world.nodes[&follower]
+            .notices
+            .iter()
+            .filter_map(|notice| match notice {
+                Notice::ActiveNodesReceived(ids) => Some(ids.len()),
+                _ => None,
+            });
+        lists.collect::<Vec<_>>()
+    };
+    world.tick(10 * ELECTION);
+    assert_eq!(said(&world), [3]);
+    world.crash(other);
+    world.tick(10 * ELECTION);
+    assert_eq!(said(&world), [3, 2]);
+    world.start(other).unwrap();
+    world.tick(10 * ELECTION);
+    assert_eq!(said(&world), [3, 2, 3]);
+    world.reconfigure(leader, consenters(&[1, 2, 3, 4]), "add 4");
+    world.tick(10 * ELECTION);
+    assert_eq!(said(&world), [3, 2, 3, 3]);
+}
+
+#[test]
 fn of_two_members_the_one_that_halts_votes_for_the_other() {
     let mut world = World::running(&[1, 2]);
     world.tick(ELECTION);
