@@ -256,7 +256,7 @@ fn signals_are_answered_and_the_end_is_clean() {
     node.signal("USR1");
     node.wait_for("Received signal: 10 (user defined signal 1)", 1);
     node.wait_for("Go routines report", 1);
-    node.wait_for("channels:", 1);
+    node.wait_for("\tchannels:", 1);
     node.signal("TERM");
     assert_eq!(node.wait_for_end().code(), Some(0));
     assert!(
@@ -284,7 +284,7 @@ fn the_report_names_threads_and_where_they_wait_listeners_and_tasks() {
     node.start();
     node.wait_for("Beginning to serve requests", 1);
     node.signal("USR1");
-    node.wait_for("channels:", 1);
+    node.wait_for("\tchannels:", 1);
     let log = node.log();
     let report = &log[log.find("Go routines report").expect("a report")..];
     for text in [
@@ -301,7 +301,7 @@ fn the_report_names_threads_and_where_they_wait_listeners_and_tasks() {
     assert!(threads.count() >= 1, "{report}");
     // The process goes on, and tells again when asked again.
     node.signal("USR1");
-    node.wait_for("channels:", 2);
+    node.wait_for("\tchannels:", 2);
 }
 
 #[test]
@@ -314,7 +314,7 @@ fn quit_leaves_a_report_and_exit_status_2() {
     let log = node.log();
     assert!(log.contains("Received signal: 3 (quit)"), "{log}");
     assert!(
-        log.contains("Go routines report") && log.contains("channels:"),
+        log.contains("Go routines report") && log.contains("\tchannels:"),
         "{log}"
     );
 }
