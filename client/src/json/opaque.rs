@@ -83,6 +83,8 @@ const HOLDING: &[(&str, Held)] = &[
         "orderer.ConsensusType.metadata",
         Held::BySiblings(consensus_metadata),
     ),
+    // A message in the reference's definition; bytes in ours, so that they stay as they came.
+    ("orderer.SubmitRequest.payload", Held::Always("common.Envelope")),
     (
         "protos.TransactionAction.header",
         Held::Always("common.SignatureHeader"),

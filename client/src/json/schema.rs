@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use prost_reflect::{DescriptorPool, MessageDescriptor};
+use prost_reflect::{DescriptorPool, FieldDescriptor, MessageDescriptor};
 use protos::wire::DESCRIPTORS;
 
 use super::error::JsonError;
@@ -18,6 +18,9 @@ const PACKAGES: [&str; 8] = [
     "rwset",
     "kvrwset",
 ];
+
+/// Fields that the reference does not have: shown where they are set, so that its tools read what ours print.
+const OURS: [&str; 1] = ["orderer.SubmitRequest.mark"];
 
 pub(super) const ANY: &str = "google.protobuf.Any";
 pub(super) const EMPTY: &str = "google.protobuf.Empty";
@@ -60,6 +63,11 @@ pub fn type_names() -> Vec<String> {
     let mut names: Vec<_> = known.map(|message| message.full_name().to_owned()).collect();
     names.sort();
     names
+}
+
+/// Whether the reference's form of the message is without this field.
+pub(super) fn is_ours(field: &FieldDescriptor) -> bool {
+    OURS.contains(&field.full_name())
 }
 
 fn has_json_form(message: &MessageDescriptor) -> bool {

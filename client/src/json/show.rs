@@ -50,7 +50,8 @@ impl Show {
         }
         let mut members = BTreeMap::new();
         for field in kind.fields() {
-            if field.containing_oneof().is_some() && !message.has_field(&field) {
+            let is_left_out = field.containing_oneof().is_some() || schema::is_ours(&field);
+            if is_left_out && !message.has_field(&field) {
                 continue;
             }
             let shown = self.field(message, &field, view, depth);

@@ -118,6 +118,15 @@ fn null_unsets_a_field_but_not_a_list_or_map_of_messages() {
 }
 
 #[test]
+fn a_field_of_ours_is_shown_only_where_it_is_set() {
+    for (text, is_shown) in [(r#"{"channel":"ch"}"#, false), (r#"{"mark":{"term":"3"}}"#, true)] {
+        let bytes = encode("orderer.SubmitRequest", text, STRICT).unwrap();
+        let json = shown("orderer.SubmitRequest", &bytes);
+        assert_eq!(json.contains("mark"), is_shown, "{json}");
+    }
+}
+
+#[test]
 fn odd_content_is_base64_in_the_lenient_form_and_goes_back() {
     // An endorser transaction whose data is a text.
     let text = r#"{"payload":{"header":{"channel_header":{"type":3}},"data":"aGVsbG8="}}"#;

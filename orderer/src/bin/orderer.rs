@@ -171,7 +171,7 @@ fn announce(config: &Config) {
 
 fn exit_code(error: &RunError) -> ExitCode {
     match error {
-        RunError::Tls { .. } | RunError::Listen { .. } => ExitCode::FAILURE,
+        RunError::Tls { .. } | RunError::ClusterTls(_) | RunError::Listen { .. } => ExitCode::FAILURE,
         _ => ExitCode::from(NODE_FAILURE),
     }
 }

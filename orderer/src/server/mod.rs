@@ -47,7 +47,7 @@ use crate::broadcast::Broadcast;
 use crate::catchup::{Puller, PullerError};
 use crate::cluster::{Cluster, Step};
 use crate::codec::ReceiveBudget;
-use crate::config::{Config, Listen, MetricsProvider, ServerTls};
+use crate::config::{Config, General, Listen, MetricsProvider, ServerTls};
 use crate::deliver::Deliver;
 use crate::local_msp::{self, LocalMspError};
 use crate::metrics::{Metrics, statsd};
@@ -194,6 +194,8 @@ struct Listening {
 impl Node {
     /// Opens all channels and listeners, and counts into `metrics`. Must be called within a `tokio` runtime.
     pub async fn start(config: &Config, metrics: Arc<Metrics>) -> Result<Self, RunError> {
+        // First, so that what is wrong with the usual pair of files is told as that of its listener.
+        acceptor("general", config.general.tls.as_ref(), &config.general)?;
         let cluster =
             Cluster::new(&config.general).map_err(|source| RunError::ClusterTls(Box::new(source)))?;
         let identity = Arc::new(local_msp::load(&config.general)?);
@@ -475,6 +477,18 @@ async fn start_cluster(
         .map(Some)
 }
 
+/// Reads the TLS files of a gRPC listener.
+fn acceptor(
+    listener: &'static str,
+    tls: Option<&ServerTls>,
+    general: &General,
+) -> Result<Acceptor, RunError> {
+    Acceptor::for_grpc(tls, general.connection_timeout).map_err(|source| RunError::Tls {
+        listener,
+        source: Box::new(source),
+    })
+}
+
 /// Opens a gRPC listener: its name, where, and with what TLS.
 async fn start_http2(
     config: &Config,
@@ -483,10 +497,7 @@ async fn start_http2(
     stop: CancellationToken,
 ) -> Result<Listening, RunError> {
     let general = &config.general;
-    let acceptor = Acceptor::for_grpc(tls, general.connection_timeout).map_err(|source| RunError::Tls {
-        listener: name,
-        source: Box::new(source),
-    })?;
+    let acceptor = acceptor(name, tls, general)?;
     let incoming = listen(name, at, acceptor.clone()).await?;
     let http2 = Http2 {
         keepalive: general.keepalive.clone(),

@@ -225,6 +225,7 @@ impl Driver {
     fn tick(&mut self) {
         self.unreachable.clear();
         self.step(Event::Tick);
+        self.stop_if_forgotten();
         self.is_news = true;
         self.suspect_eviction();
     }
@@ -320,12 +321,24 @@ impl Driver {
     /// The config has another certificate for this member: the others take nothing from it any more, until the node
     /// runs with the new one. Who is removed stays until raft has let it go.
     fn stop_if_replaced(&mut self) {
-        let is_listed = self.core.members().ids.contains(&self.core.status().id);
         let config = config_in_force(&*self.support);
         let is_replaced = config.is_ok_and(|config| self.support.own_place(&config.consenters).is_none());
-        if is_listed && is_replaced && self.ending.is_none() {
+        if self.is_listed() && is_replaced && self.ending.is_none() {
             self.ending = Some(Ending::Ended(Ended::NotMember));
         }
+    }
+
+    /// The config in force has removed this member, and nobody has led it for two election timeouts: the others have cut
+    /// it off before it could hear that raft has let it go. Not at once: while the leader changes, its vote may be needed.
+    fn stop_if_forgotten(&mut self) {
+        let is_left_alone = self.suspicion.leaderless_for() >= 2 * self.chosen.election_timeout;
+        if is_left_alone && !self.is_listed() && self.ending.is_none() {
+            self.ending = Some(Ending::Ended(Ended::NotMember));
+        }
+    }
+
+    fn is_listed(&self) -> bool {
+        self.core.members().ids.contains(&self.core.status().id)
     }
 
     fn carry_out(&mut self) {

@@ -49,6 +49,12 @@ impl Suspicion {
         }
     }
 
+    /// For how long there has been no leader.
+    pub(super) fn leaderless_for(&self) -> Duration {
+        self.leaderless_since
+            .map_or(Duration::ZERO, |since| since.elapsed())
+    }
+
     /// If it is time for a check: for how long there was no leader.
     fn due(&mut self) -> Option<Duration> {
         let leaderless = self.leaderless_since?.elapsed();
