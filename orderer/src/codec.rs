@@ -30,6 +30,8 @@ use hyper::body::{Body, Frame};
 use tokio::sync::mpsc;
 use tonic::Status;
 
+use crate::metrics::{Call, Counter};
+
 pub use budget::ReceiveBudget;
 pub use deframe::{Deframer, FrameError, PREFIX_BYTES, Pulled};
 pub use messages::MessageStream;
@@ -41,7 +43,10 @@ enum Reply {
 
 /// Where a handler puts its replies; bounded, so a slow client slows its handler.
 #[derive(Clone, Debug)]
-pub struct ReplySink(mpsc::Sender<Reply>);
+pub struct ReplySink {
+    replies: mpsc::Sender<Reply>,
+    sent: Counter,
+}
 
 /// The client has gone, or the stream was ended already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -51,23 +56,38 @@ pub struct ClientGone;
 impl ReplySink {
     /// Queues bytes that are framed already: whole messages with their prefixes, or a part of one.
     pub async fn send_framed(&self, bytes: Bytes) -> Result<(), ClientGone> {
-        self.0.send(Reply::Data(bytes)).await.map_err(|_| ClientGone)
+        self.replies
+            .send(Reply::Data(bytes))
+            .await
+            .map_err(|_| ClientGone)
+    }
+
+    /// Queues `count` whole messages that are framed already.
+    pub async fn send_messages(&self, bytes: Bytes, count: usize) -> Result<(), ClientGone> {
+        self.send_framed(bytes).await?;
+        self.count_sent(count);
+        Ok(())
+    }
+
+    /// Counts messages that were queued in parts.
+    pub fn count_sent(&self, count: usize) {
+        self.sent.add(u64::try_from(count).unwrap_or(u64::MAX));
     }
 
     /// Queues one message.
     pub async fn send(&self, message: &[u8]) -> Result<(), ClientGone> {
-        self.send_framed(framed(message)).await
+        self.send_messages(framed(message), 1).await
     }
 
     /// Ends the stream with `status`. Dropping all sinks without it ends it as an internal error.
     pub async fn end(&self, status: Status) {
         // A client that has gone needs no status.
-        let _ = self.0.send(Reply::End(Box::new(status))).await;
+        let _ = self.replies.send(Reply::End(Box::new(status))).await;
     }
 
     /// Resolves once nobody reads the replies any more.
     pub async fn closed(&self) {
-        self.0.closed().await;
+        self.replies.closed().await;
     }
 }
 
@@ -90,6 +110,7 @@ pub fn put_prefix(out: &mut BytesMut, bytes: usize) {
 pub struct ReplyBody {
     replies: mpsc::Receiver<Reply>,
     ended: bool,
+    call: Call,
 }
 
 impl Body for ReplyBody {
@@ -109,6 +130,7 @@ impl Body for ReplyBody {
             None => Status::internal("the handler of this stream stopped"),
         };
         self.ended = true;
+        self.call.end(status.code());
         Poll::Ready(Some(Ok(Frame::trailers(trailers(&status)))))
     }
 
@@ -127,23 +149,30 @@ fn trailers(status: &Status) -> HeaderMap {
     trailers
 }
 
-/// A sink for up to `replies_max` queued replies, and the response that carries them.
-pub fn reply_channel(replies_max: usize) -> (ReplySink, Response<ReplyBody>) {
+/// A sink for up to `replies_max` queued replies, and the response that carries them; `call` ends with it.
+pub fn reply_channel(replies_max: usize, call: Call) -> (ReplySink, Response<ReplyBody>) {
     let (sender, replies) = mpsc::channel(replies_max);
+    let sent = call.method().messages_sent().clone();
     let mut response = Response::new(ReplyBody {
         replies,
         ended: false,
+        call,
     });
     let content_type = HeaderValue::from_static("application/grpc");
     response
         .headers_mut()
         .insert(http::header::CONTENT_TYPE, content_type);
-    (ReplySink(sender), response)
+    let sink = ReplySink {
+        replies: sender,
+        sent,
+    };
+    (sink, response)
 }
 
 /// A response without messages, for calls that are refused before they begin.
-pub fn refusal(status: &Status) -> Response<ReplyBody> {
-    let (sink, mut response) = reply_channel(1);
+pub fn refusal(status: &Status, mut call: Call) -> Response<ReplyBody> {
+    call.end(status.code());
+    let (sink, mut response) = reply_channel(1, call);
     drop(sink);
     response.body_mut().ended = true;
     let headers = response.headers_mut();
@@ -181,7 +210,7 @@ mod tests {
 
     #[tokio::test]
     async fn replies_and_status_reach_the_body_in_order() {
-        let (sink, response) = reply_channel(4);
+        let (sink, response) = reply_channel(4, Call::unseen());
         sink.send(b"x").await.unwrap();
         sink.send(b"y").await.unwrap();
         sink.end(Status::ok("")).await;
@@ -194,26 +223,26 @@ mod tests {
 
     #[tokio::test]
     async fn the_headers_of_a_refusal_end_the_stream() {
-        let response = refusal(&Status::invalid_argument("no"));
+        let response = refusal(&Status::invalid_argument("no"), Call::unseen());
         assert!(response.body().is_end_stream());
         assert_eq!(
             collect(response).await,
             (Vec::new(), tonic::Code::InvalidArgument)
         );
-        let (_sink, response) = reply_channel(1);
+        let (_sink, response) = reply_channel(1, Call::unseen());
         assert!(!response.body().is_end_stream());
     }
 
     #[tokio::test]
     async fn a_handler_that_stops_without_a_status_is_an_internal_error() {
-        let (sink, response) = reply_channel(4);
+        let (sink, response) = reply_channel(4, Call::unseen());
         drop(sink);
         assert_eq!(collect(response).await.1, tonic::Code::Internal);
     }
 
     #[tokio::test]
     async fn a_refusal_has_its_status_in_the_headers() {
-        let response = refusal(&Status::unimplemented("no such method"));
+        let response = refusal(&Status::unimplemented("no such method"), Call::unseen());
         assert_eq!(response.headers()[Status::GRPC_STATUS], "12");
         let body = response.into_body().collect().await.unwrap();
         assert!(body.to_bytes().is_empty());

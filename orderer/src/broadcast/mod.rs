@@ -41,6 +41,7 @@ use crate::codec::{self, MessageStream, ReceiveBudget, ReplyBody};
 use crate::config::Acknowledge;
 use crate::report::tasks::Tasks;
 use crate::trace::Trace;
+use crate::metrics::{MessageType, Metrics};
 use crate::verify_pool::VerifyPool;
 use refusals::Refusals;
 
@@ -66,6 +67,8 @@ pub struct Accepted {
     pub channel: ChannelId,
     /// The channel's ordering.
     pub chain: Arc<dyn Chain>,
+    /// The type in its header.
+    pub kind: MessageType,
     /// What it is to order.
     pub submission: Submission,
 }
@@ -79,6 +82,10 @@ pub struct Refusal {
     pub info: String,
     /// The channel it named, as far as it could be read.
     pub channel: String,
+    /// The type in its header, as far as it could be read.
+    pub kind: MessageType,
+    /// Why, in a word for metrics.
+    pub reason: &'static str,
 }
 
 /// The Broadcast service of one listener.
@@ -102,6 +109,8 @@ pub struct Broadcast {
     pub tasks: Tasks,
     /// Where envelopes are kept as files, if they are.
     pub trace: Option<Trace>,
+    /// Where envelopes are counted.
+    pub metrics: Arc<Metrics>,
 }
 
 impl Broadcast {
@@ -111,11 +120,12 @@ impl Broadcast {
         B: Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: std::fmt::Display + Send,
     {
+        let method = &self.metrics.families().grpc.broadcast;
         let level = match acknowledge::asked(request.headers(), self.acknowledge) {
             Ok(level) => level,
-            Err(status) => return codec::refusal(&status),
+            Err(status) => return codec::refusal(&status, method.begin()),
         };
-        let (sink, response) = codec::reply_channel(stream::REPLIES_MAX);
+        let (sink, response) = codec::reply_channel(stream::REPLIES_MAX, method.begin());
         let stream = stream::Stream {
             intake: Arc::clone(&self.intake),
             pool: self.pool.clone(),
@@ -124,9 +134,11 @@ impl Broadcast {
             stopping: self.stopping.clone(),
             refusals: Arc::clone(&self.refusals),
             trace: self.trace.clone(),
+            metrics: Arc::clone(&self.metrics),
         };
         let running = self.tasks.begin("broadcast stream", "");
-        let messages = MessageStream::new(request.into_body(), self.recv_bytes_max, self.budget.clone());
+        let messages = MessageStream::new(request.into_body(), self.recv_bytes_max, self.budget.clone())
+            .counting(method.messages_received());
         tokio::spawn(async move {
             let _running = running;
             stream.run(messages, sink).await;

@@ -37,6 +37,7 @@ impl Refusals {
             status,
             info,
             channel,
+            ..
         } = refusal;
         let status = status.as_str_name();
         tracing::warn!(
@@ -58,12 +59,15 @@ impl Refusals {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::metrics::MessageType;
 
     fn refusal(status: WireStatus, channel: &str) -> Refusal {
         Refusal {
             status,
             info: "as asked".to_owned(),
             channel: channel.to_owned(),
+            kind: MessageType::default(),
+            reason: "as_asked",
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use consensus::{Chain, EnqueueError, Submission, TicketError, Tickets};
@@ -18,6 +18,8 @@ use super::{Accepted, Intake, LOGGER, Refusal, reply};
 use crate::codec::budget::LARGE_BYTES_MIN;
 use crate::codec::{ClientGone, MessageStream, ReplySink};
 use crate::config::Acknowledge;
+use crate::metrics::channel::Answers;
+use crate::metrics::{Counter, MessageType, Metrics};
 use crate::shutdown;
 use crate::trace::Trace;
 use crate::verify_pool::{Pending, VerifyPool};
@@ -49,12 +51,22 @@ pub(super) struct Stream {
     pub(super) stopping: watch::Receiver<bool>,
     pub(super) refusals: Arc<Refusals>,
     pub(super) trace: Option<Trace>,
+    pub(super) metrics: Arc<Metrics>,
+}
+
+/// What came of the checks of a batch.
+struct Judged {
+    verdicts: Vec<Result<Accepted, Refusal>>,
+    /// How long they took.
+    took: Duration,
+    /// When they were done.
+    at: Instant,
 }
 
 /// What the reading stage hands on.
 enum Read {
     Batch {
-        verdicts: Pending<Vec<Result<Accepted, Refusal>>>,
+        judged: Pending<Judged>,
         room: Arc<OwnedSemaphorePermit>,
     },
     End(Status),
@@ -65,8 +77,11 @@ enum Answer {
     /// So many envelopes of one channel are in its chain's intake.
     Taken {
         channel: ChannelId,
+        kind: MessageType,
         count: usize,
         tickets: Tickets,
+        /// Counts those that are told SUCCESS.
+        processed: Counter,
         room: Arc<OwnedSemaphorePermit>,
     },
     /// The stream ends with this response.
@@ -84,11 +99,34 @@ enum NotTaken {
     DiskFull,
 }
 
+impl NotTaken {
+    /// Why, in a word for metrics.
+    fn reason(&self) -> &'static str {
+        match self {
+            Self::Chain(EnqueueError::NotStarted) => "not_started",
+            Self::Chain(EnqueueError::Halted) => "halted",
+            Self::Chain(EnqueueError::Failed(_)) => "chain_failed",
+            Self::Chain(EnqueueError::NoLeader { .. }) => "no_leader",
+            Self::DiskFull => "disk_full",
+        }
+    }
+}
+
+/// The same for envelopes that were taken and lost.
+fn loss_reason(error: &TicketError) -> &'static str {
+    match error {
+        TicketError::Dropped { .. } => "dropped",
+        TicketError::Halted => "halted",
+        TicketError::Unknown { .. } => "outcome_unknown",
+    }
+}
+
 /// A run of verdicts that is handed on as one.
 enum Run {
     Accepted {
         channel: ChannelId,
         chain: Arc<dyn Chain>,
+        kind: MessageType,
         submissions: Vec<Submission>,
     },
     Refused(Refusal),
@@ -168,19 +206,16 @@ impl Stream {
         }
         drop(room.split(room.num_permits().saturating_sub(room_for(&batch))));
         let intake = Arc::clone(&self.intake);
-        let verdicts = self
-            .pool
-            .submit(move || intake.check(batch, SystemTime::now()))
-            .await;
+        let judged = self.pool.submit(move || judge(&*intake, batch)).await;
         let room = Arc::new(room);
-        next.send(Read::Batch { verdicts, room }).await.is_ok()
+        next.send(Read::Batch { judged, room }).await.is_ok()
     }
 
     async fn order(&self, mut read: mpsc::Receiver<Read>, next: mpsc::UnboundedSender<Answer>) {
         while let Some(read) = read.recv().await {
             let last = match read {
-                Read::Batch { verdicts, room } => match verdicts.result().await {
-                    Ok(verdicts) => self.hand_over(verdicts, &room, &next).await,
+                Read::Batch { judged, room } => match judged.result().await {
+                    Ok(judged) => self.hand_over(judged, &room, &next).await,
                     Err(error) => {
                         tracing::error!(target: LOGGER, "stream of {} ends: {error}", self.client);
                         Some(Answer::End(Status::internal(error.to_string())))
@@ -199,28 +234,41 @@ impl Stream {
     /// Hands a batch to its chains; the answer that ends the stream, if there is one.
     async fn hand_over(
         &self,
-        verdicts: Vec<Result<Accepted, Refusal>>,
+        judged: Judged,
         room: &Arc<OwnedSemaphorePermit>,
         next: &mpsc::UnboundedSender<Answer>,
     ) -> Option<Answer> {
+        let Judged { verdicts, took, at } = judged;
         for run in runs(verdicts) {
-            let (channel, chain, submissions) = match run {
+            let (channel, chain, kind, submissions) = match run {
                 Run::Accepted {
                     channel,
                     chain,
+                    kind,
                     submissions,
-                } => (channel, chain, submissions),
-                Run::Refused(refusal) => return Some(Answer::Refused(refusal)),
+                } => (channel, chain, kind, submissions),
+                Run::Refused(refusal) => {
+                    self.count_checks_refused(&refusal, took);
+                    return Some(Answer::Refused(refusal));
+                }
             };
             let count = submissions.len();
+            let counted = self.count_checks(&channel, kind, count, took);
             let tickets = match self.enqueue(&*chain, submissions).await {
                 Ok(tickets) => tickets,
-                Err(error) => return Some(Answer::Refused(unavailable(&channel, &error))),
+                Err(error) => {
+                    self.count_not_taken(&channel, &*chain, count);
+                    let refusal = unavailable(&channel, kind, error.reason(), &error);
+                    return Some(Answer::Refused(refusal));
+                }
             };
+            counted.enqueue.observe_since(at, to_count(count));
             let taken = Answer::Taken {
                 channel,
+                kind,
                 count,
                 tickets,
+                processed: counted.processed,
                 room: Arc::clone(room),
             };
             if next.send(taken).is_err() {
@@ -228,6 +276,38 @@ impl Stream {
             }
         }
         None
+    }
+
+    /// Counts the checks of envelopes that passed them. One look-up without a lock for a whole run.
+    fn count_checks(&self, channel: &ChannelId, kind: MessageType, count: usize, took: Duration) -> Answers {
+        let (seconds, count) = (took.as_secs_f64(), to_count(count));
+        let counted = match self.metrics.channel(channel.as_str()) {
+            Some(channel) => {
+                channel.validated().observe_many(seconds, count);
+                channel.taken(kind).clone()
+            }
+            // It was removed a moment ago.
+            None => self.metrics.answered(channel.as_str(), kind, WireStatus::Success),
+        };
+        counted.validate.observe_many(seconds, count);
+        counted
+    }
+
+    fn count_checks_refused(&self, refusal: &Refusal, took: Duration) {
+        let counted = self
+            .metrics
+            .answered(&refusal.channel, refusal.kind, refusal.status);
+        counted.validate.observe_time(took);
+        if let Some(channel) = self.metrics.channel(&refusal.channel) {
+            channel.validated().observe_time(took);
+        }
+    }
+
+    fn count_not_taken(&self, channel: &ChannelId, chain: &dyn Chain, count: usize) {
+        let is_raft = chain.status().cluster.is_some();
+        if let Some(channel) = self.metrics.channel(channel.as_str()).filter(|_| is_raft) {
+            channel.raft().proposal_failures.add(to_count(count));
+        }
     }
 
     /// Hands envelopes to their chain; waits while it is full, or the disk, but not for long.
@@ -252,20 +332,23 @@ impl Stream {
             let refusal = match answer {
                 Answer::Taken {
                     channel,
+                    kind,
                     count,
                     tickets,
+                    processed,
                     room,
                 } => {
-                    let lost = self.acknowledge(count, tickets, sink).await?;
+                    let sink = Counting { sink, processed };
+                    let lost = self.acknowledge(count, tickets, &sink).await?;
                     drop(room);
-                    lost.map(|error| unavailable(&channel, &error))
+                    lost.map(|error| unavailable(&channel, kind, loss_reason(&error), &error))
                 }
                 Answer::Refused(refusal) => Some(refusal),
                 Answer::End(status) => return Ok(status),
             };
             if let Some(refusal) = refusal {
                 self.log(&refusal);
-                sink.send_framed(reply::refused(&refusal)).await?;
+                sink.send_messages(reply::refused(&refusal), 1).await?;
                 return Ok(Status::ok(""));
             }
         }
@@ -276,16 +359,24 @@ impl Stream {
         &self,
         count: usize,
         tickets: Tickets,
-        sink: &ReplySink,
+        sink: &Counting<'_>,
     ) -> Result<Option<TicketError>, ClientGone> {
         match self.level {
-            Acknowledge::Accepted => sink.send_framed(reply::successes(count)).await.map(|()| None),
+            Acknowledge::Accepted => sink.successes(count).await.map(|()| None),
             Acknowledge::Committed => acknowledge_committed(tickets, sink).await,
         }
     }
 
     fn log(&self, refusal: &Refusal) {
         self.refusals.tell(refusal, self.client);
+        let Refusal {
+            channel,
+            kind,
+            status,
+            ..
+        } = refusal;
+        self.metrics.answered(channel, *kind, *status).processed.inc();
+        self.metrics.refused(channel, refusal.reason);
     }
 }
 
@@ -293,7 +384,7 @@ impl Stream {
 /// it.
 async fn acknowledge_committed(
     mut tickets: Tickets,
-    sink: &ReplySink,
+    sink: &Counting<'_>,
 ) -> Result<Option<TicketError>, ClientGone> {
     while let Some(first) = tickets.next().await {
         let mut outcome = Some(first);
@@ -303,13 +394,42 @@ async fn acknowledge_committed(
             outcome = tickets.next().now_or_never().flatten();
         }
         if successes > 0 {
-            sink.send_framed(reply::successes(successes)).await?;
+            sink.successes(successes).await?;
         }
         if let Some(Err(error)) = outcome {
             return Ok(Some(error));
         }
     }
     Ok(None)
+}
+
+/// A sink that counts what is told SUCCESS.
+struct Counting<'a> {
+    sink: &'a ReplySink,
+    processed: Counter,
+}
+
+impl Counting<'_> {
+    async fn successes(&self, count: usize) -> Result<(), ClientGone> {
+        self.processed.add(to_count(count));
+        self.sink.send_messages(reply::successes(count), count).await
+    }
+}
+
+/// Judges a batch, on the pool.
+fn judge(intake: &dyn Intake, batch: Vec<Bytes>) -> Judged {
+    let began = Instant::now();
+    let verdicts = intake.check(batch, SystemTime::now());
+    let at = Instant::now();
+    Judged {
+        verdicts,
+        took: at - began,
+        at,
+    }
+}
+
+fn to_count(count: usize) -> u64 {
+    u64::try_from(count).unwrap_or(u64::MAX)
 }
 
 fn room_for(batch: &[Bytes]) -> usize {
@@ -320,15 +440,22 @@ fn room_for(batch: &[Bytes]) -> usize {
 }
 
 /// The refusal of an envelope that passed its checks, and was not taken or was lost.
-fn unavailable(channel: &ChannelId, error: &dyn std::fmt::Display) -> Refusal {
+fn unavailable(
+    channel: &ChannelId,
+    kind: MessageType,
+    reason: &'static str,
+    error: &dyn std::fmt::Display,
+) -> Refusal {
     Refusal {
         status: WireStatus::ServiceUnavailable,
         info: error.to_string(),
         channel: channel.to_string(),
+        kind,
+        reason,
     }
 }
 
-/// Joins verdicts that follow each other and go to the same chain. A refusal is the last run.
+/// Joins verdicts that follow each other, go to the same chain and are of the same type. A refusal is the last run.
 fn runs(verdicts: Vec<Result<Accepted, Refusal>>) -> Vec<Run> {
     let mut runs = Vec::with_capacity(1);
     let count = verdicts.len();
@@ -336,6 +463,7 @@ fn runs(verdicts: Vec<Result<Accepted, Refusal>>) -> Vec<Run> {
         let Accepted {
             channel,
             chain,
+            kind,
             submission,
         } = match verdict {
             Ok(accepted) => accepted,
@@ -347,15 +475,17 @@ fn runs(verdicts: Vec<Result<Accepted, Refusal>>) -> Vec<Run> {
         match runs.last_mut() {
             Some(Run::Accepted {
                 chain: last,
+                kind: last_kind,
                 submissions,
                 ..
-            }) if Arc::ptr_eq(last, &chain) => submissions.push(submission),
+            }) if Arc::ptr_eq(last, &chain) && *last_kind == kind => submissions.push(submission),
             _ => {
                 let mut submissions = Vec::with_capacity(count);
                 submissions.push(submission);
                 runs.push(Run::Accepted {
                     channel,
                     chain,
+                    kind,
                     submissions,
                 });
             }

@@ -96,6 +96,8 @@ impl Checks {
                 status: WireStatus::BadRequest,
                 info: "as asked".to_owned(),
                 channel: "ch".to_owned(),
+                kind: MessageType::default(),
+                reason: "as_asked",
             });
         }
         let submission = Submission {
@@ -106,6 +108,7 @@ impl Checks {
         Ok(Accepted {
             channel: protos::ChannelId::parse("ch").unwrap(),
             chain: self.0.clone(),
+            kind: MessageType::of(3),
             submission,
         })
     }
@@ -130,6 +133,7 @@ impl Client {
             refusals: Arc::default(),
             tasks: Tasks::default(),
             trace: None,
+            metrics: Arc::default(),
         };
         let (requests, receiver) = mpsc::unbounded_channel();
         let frames = tokio_stream::wrappers::UnboundedReceiverStream::new(receiver)
@@ -292,6 +296,7 @@ fn unknown_acknowledge_metadata_is_an_invalid_argument() {
         refusals: Arc::default(),
         tasks: Tasks::default(),
         trace: None,
+        metrics: Arc::default(),
     };
     let mut request = Request::new(http_body_util::Empty::<Bytes>::new());
     request

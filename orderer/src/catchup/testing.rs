@@ -265,6 +265,7 @@ impl TestOrderer {
             refusals: Arc::default(),
             tasks: Tasks::default(),
             trace: None,
+            metrics: Arc::default(),
         };
         let address = listener.local_addr().unwrap();
         let connections = Arc::<Mutex<Vec<JoinHandle<()>>>>::default();

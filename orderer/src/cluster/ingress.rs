@@ -22,6 +22,7 @@ use super::tls_key::{TlsKey, describe};
 use super::{Cluster, LOGGER};
 use crate::codec::budget::LARGE_BYTES_MIN;
 use crate::codec::{self, MessageStream, ReceiveBudget, ReplyBody};
+use crate::metrics::Metrics;
 use crate::shutdown;
 use crate::tls::Peer;
 
@@ -83,16 +84,23 @@ impl Step {
         }
     }
 
+    /// Where its calls are counted.
+    pub fn metrics(&self) -> &Arc<Metrics> {
+        self.cluster.metrics()
+    }
+
     /// Serves one call; must be made within a `tokio` runtime, which runs the stream.
     pub fn call<B>(&self, request: Request<B>, peer: &Peer) -> Response<ReplyBody>
     where
         B: Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: std::fmt::Display + Send,
     {
+        let families = self.cluster.metrics().families();
+        let call = families.grpc.step.begin();
         let Some((certificate, key)) = caller_key(peer) else {
             let refusal = no_certificate();
             self.tell(&refusal, peer.remote_addr);
-            return codec::refusal(&refusal.status);
+            return codec::refusal(&refusal.status, call);
         };
         self.cluster.directory.heard_of(&key, Instant::now());
         // A stranger is told after its first message why it is refused, and takes no room before.
@@ -102,16 +110,19 @@ impl Step {
             self.recv_bytes_max.min(LARGE_BYTES_MIN)
         };
         let messages = MessageStream::new(request.into_body(), bytes_max, self.budget.clone())
-            .with_room_while_receiving();
-        let (sink, response) = codec::reply_channel(1);
+            .with_room_while_receiving()
+            .counting(call.method().messages_received());
+        let (sink, response) = codec::reply_channel(1, call);
         let stream = Stream {
             step: self.clone(),
             certificate,
             key,
             address: peer.remote_addr,
         };
+        let counted = families.cluster.ingress_streams.count_one();
         tokio::spawn(async move {
             let status = stream.run(messages).await;
+            drop(counted);
             sink.end(status).await;
         });
         response

@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use consensus::transport::{ClusterMessage, MessageKind, SendError};
 use parking_lot::Mutex;
@@ -12,6 +13,9 @@ use tokio::sync::{Notify, watch};
 use super::counters::Counters;
 use super::link::Shared;
 use super::message::{self, Outgoing};
+use crate::metrics::family::Lease;
+use crate::metrics::instrument::Counted;
+use crate::metrics::{Counter, Gauge, Histogram};
 
 /// Bytes of envelopes that may wait for a leader.
 const SUBMIT_BYTES_MAX: usize = 16 << 20;
@@ -37,6 +41,8 @@ pub(super) struct Lane {
     changed: Notify,
     link: Arc<Shared>,
     counters: Arc<Counters>,
+    /// Resolved once; the queue's own lock is the only one that is taken for a message.
+    series: LaneSeries,
     submit_streams: SubmitStreams,
 }
 
@@ -73,7 +79,6 @@ impl Lane {
         submit_streams: SubmitStreams,
     ) -> Arc<Self> {
         Arc::new(Self {
-            channel,
             to,
             kind,
             messages_max,
@@ -86,6 +91,8 @@ impl Lane {
             }),
             changed: Notify::new(),
             counters: Arc::clone(&link.counters),
+            series: LaneSeries::of(&channel, kind, messages_max, &link),
+            channel,
             link,
             submit_streams,
         })
@@ -112,11 +119,12 @@ impl Lane {
         }
         let size = message::size(&message);
         if self.is_full(&state, size) {
-            self.counters.count_dropped(self.kind);
+            self.count_dropped();
             return Err(SendError::Full(self.to));
         }
         state.bytes += size;
         state.queue.push_back(message);
+        self.series.waits(&state);
         drop(state);
         self.changed.notify_one();
         Ok(())
@@ -151,8 +159,28 @@ impl Lane {
         while state.queue.len() >= HEARTBEATS_KEPT.min(self.messages_max.max(1)) {
             let dropped = state.queue.pop_front();
             state.bytes -= dropped.as_ref().map_or(0, message::size);
-            self.counters.count_dropped(self.kind);
+            self.count_dropped();
         }
+    }
+
+    fn count_dropped(&self) {
+        self.counters.count_dropped(self.kind);
+        self.series.dropped.inc();
+    }
+
+    /// Messages were sent, which took so long from their turn on.
+    pub(super) fn sent(&self, count: u64, took: Duration) {
+        self.series.send_time.observe_many(took.as_secs_f64(), count);
+    }
+
+    /// Counts a stream, for as long as the answer lives.
+    pub(super) fn stream_opened(&self) -> Counted {
+        self.series.streams.count_one()
+    }
+
+    /// Counts somebody who works this queue off, for as long as the answer lives.
+    pub(super) fn worked_off(&self) -> Counted {
+        self.series.workers.count_one()
     }
 
     pub(super) fn channel(&self) -> &ChannelId {
@@ -169,6 +197,7 @@ impl Lane {
         state.phase = Phase::Closed;
         state.queue = VecDeque::new();
         state.bytes = 0;
+        self.series.waits(&state);
         drop(state);
         self.changed.notify_one();
     }
@@ -187,6 +216,7 @@ impl Lane {
         state.eager = false;
         if self.kind == MessageKind::Submit {
             clear(&mut state);
+            self.series.waits(&state);
             drop(state);
             self.submit_streams
                 .send_modify(|streams| *streams.entry(self.to).or_default() += 1);
@@ -205,6 +235,7 @@ impl Lane {
             state.eager = !by_peer;
         } else {
             clear(&mut state);
+            self.series.waits(&state);
         }
     }
 
@@ -239,6 +270,7 @@ impl Lane {
             state.bytes -= message::size(&message);
             outgoing.push(self.channel.as_str(), message);
         }
+        self.series.waits(&state);
         state.phase != Phase::Closed
     }
 
@@ -254,6 +286,92 @@ impl Lane {
             self.changed.notified().await;
         }
     }
+}
+
+/// What is shown of a lane. Those of one kind towards one peer share their series.
+#[derive(Debug)]
+struct LaneSeries {
+    /// None where there is no such bound.
+    _capacity: Option<Share>,
+    length: Share,
+    bytes: Share,
+    _bytes_max: Option<Share>,
+    dropped: Lease<Counter>,
+    send_time: Lease<Histogram>,
+    workers: Lease<Gauge>,
+    streams: Lease<Gauge>,
+}
+
+/// A lane's part of a gauge, which goes with it.
+#[derive(Debug)]
+struct Share {
+    gauge: Lease<Gauge>,
+    part: AtomicUsize,
+}
+
+impl Share {
+    fn of(gauge: Lease<Gauge>, part: usize) -> Self {
+        let share = Self {
+            gauge,
+            part: AtomicUsize::new(0),
+        };
+        share.set(part);
+        share
+    }
+
+    /// Only under the lane's lock.
+    fn set(&self, part: usize) {
+        let before = self.part.swap(part, Ordering::Relaxed);
+        if before != part {
+            self.gauge.add(to_f64(part) - to_f64(before));
+        }
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        self.set(0);
+    }
+}
+
+impl LaneSeries {
+    fn of(channel: &ChannelId, kind: MessageKind, messages_max: usize, link: &Shared) -> Self {
+        let families = link.metrics.families();
+        let (cluster, peers) = (&families.cluster, &families.ours.peers);
+        let (host, channel) = (link.target.to_string(), channel.as_str());
+        let kind_name = match kind {
+            MessageKind::Heartbeat | MessageKind::Append => "consensus",
+            MessageKind::Submit => "transaction",
+        };
+        let queue = [host.as_str(), kind_name, channel];
+        let (count_max, bytes_max) = match kind {
+            MessageKind::Heartbeat => (Some(messages_max), None),
+            MessageKind::Append => (Some(messages_max), Some(APPEND_BYTES_MAX)),
+            MessageKind::Submit => (None, Some(SUBMIT_BYTES_MAX)),
+        };
+        Self {
+            _capacity: count_max.map(|max| Share::of(cluster.queue_capacity.lease(&queue), max)),
+            length: Share::of(cluster.queue_length.lease(&queue), 0),
+            bytes: Share::of(peers.queue_bytes.lease(&queue), 0),
+            _bytes_max: bytes_max.map(|max| Share::of(peers.queue_bytes_max.lease(&queue), max)),
+            dropped: cluster.dropped.lease(&[&host, channel]),
+            send_time: cluster.send_time.lease(&[&host, channel]),
+            workers: cluster.queue_workers.lease(&[channel]),
+            streams: cluster.streams.lease(&[channel]),
+        }
+    }
+
+    /// So much waits now.
+    fn waits(&self, state: &State) {
+        self.length.set(state.queue.len());
+        self.bytes.set(state.bytes);
+    }
+}
+
+/// Queues are bounded far below where this is not exact.
+#[expect(clippy::cast_precision_loss, reason = "queues are bounded far below 2^53")]
+fn to_f64(part: usize) -> f64 {
+    part as f64
 }
 
 fn clear(state: &mut State) {

@@ -31,6 +31,7 @@ use super::lane::Lane;
 use super::said::Said;
 use super::stream;
 use crate::config::Backoff;
+use crate::metrics::{Gauge, Metrics};
 
 /// Pause between pings of a connection, and how long an answer may take. The reference's own; its servers hang up
 /// on who pings more often.
@@ -68,6 +69,9 @@ pub(super) struct Shared {
     /// The last attempt to connect failed.
     pub(super) is_down: AtomicBool,
     expiry: Arc<Expiry>,
+    pub(super) metrics: Arc<Metrics>,
+    /// Connections that are open, of all links.
+    connections: Gauge,
     asking: mpsc::UnboundedSender<Arc<Lane>>,
     /// The peer was heard of: the pause before the next attempt to connect ends.
     sign_of_life: Notify,
@@ -90,6 +94,7 @@ pub(super) struct LinkParts {
     pub(super) said: Arc<Said>,
     pub(super) expiry: Arc<Expiry>,
     pub(super) tls: CurrentTls,
+    pub(super) metrics: Arc<Metrics>,
 }
 
 impl Link {
@@ -104,6 +109,8 @@ impl Link {
             said: parts.said,
             is_down: AtomicBool::new(false),
             expiry: parts.expiry,
+            connections: parts.metrics.families().cluster.connections.clone(),
+            metrics: parts.metrics,
             asking,
             sign_of_life: Notify::new(),
             heard: watch::Sender::new(None),
@@ -265,7 +272,9 @@ impl Running {
     /// Until the connection breaks, or must be made anew.
     async fn serve(&mut self, dialled: Dialled, tls: &ClientTls) {
         let began = Instant::now();
+        let counted = self.shared.connections.count_one();
         let reason = self.use_connection(dialled, tls).await;
+        drop(counted);
         self.lanes.retain(|lane| !lane.is_closed());
         self.lanes.iter().for_each(|lane| lane.ended(false));
         if began.elapsed() >= QUIET_TIME {

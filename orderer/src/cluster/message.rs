@@ -59,12 +59,14 @@ pub(super) struct Outgoing {
     /// What was written since the last piece.
     open: BytesMut,
     bytes: usize,
+    count: u64,
 }
 
 impl Outgoing {
     /// Adds one message with its gRPC prefix.
     pub(super) fn push(&mut self, channel: &str, message: ClusterMessage) {
         let channel = channel.to_owned();
+        self.count += 1;
         match message {
             ClusterMessage::Consensus { payload, metadata } => {
                 let rest = ConsensusRequest {
@@ -95,10 +97,15 @@ impl Outgoing {
         self.bytes
     }
 
+    /// Messages added so far.
+    pub(super) fn count(&self) -> u64 {
+        self.count
+    }
+
     /// Takes all of it, in pieces.
     pub(super) fn take(&mut self) -> Vec<Bytes> {
         self.close_piece();
-        self.bytes = 0;
+        (self.bytes, self.count) = (0, 0);
         std::mem::take(&mut self.pieces)
     }
 

@@ -58,6 +58,7 @@ use rustls::pki_types::CertificateDer;
 use tokio::sync::watch;
 
 use crate::config::{CertificatePair, General};
+use crate::metrics::Metrics;
 use crate::tls::{TlsError, end_of, files};
 use client_tls::ClientTls;
 use dial::Target;
@@ -105,11 +106,11 @@ struct Files {
 }
 
 impl Cluster {
-    /// Reads the TLS files. Without TLS this works as well; then nobody is reached.
+    /// Reads the TLS files, and counts into `metrics`. Without TLS this works as well; then nobody is reached.
     ///
     /// Connections are made only after the authorities of the channels were
     /// [set](Self::set_channel_roots) for the first time.
-    pub fn new(general: &General) -> Result<Arc<Self>, TlsError> {
+    pub fn new(general: &General, metrics: Arc<Metrics>) -> Result<Arc<Self>, TlsError> {
         let settings = &general.cluster;
         let files = Files {
             server_certificate: general.cluster_server_certificate().map(PathBuf::from),
@@ -131,6 +132,7 @@ impl Cluster {
             said: Arc::default(),
             expiry: Arc::new(Expiry::new(settings.certificate_warning_time)),
             tls: tls.subscribe(),
+            metrics,
         };
         Ok(Arc::new(Self {
             lack: general.lack_for_cluster(),
@@ -208,6 +210,11 @@ impl Cluster {
     /// What was refused and dropped.
     pub fn counters(&self) -> &Counters {
         &self.parts.counters
+    }
+
+    /// Where its messages and streams are counted.
+    fn metrics(&self) -> &Arc<Metrics> {
+        &self.parts.metrics
     }
 
     fn said(&self) -> &Said {

@@ -47,6 +47,7 @@ pub(super) async fn serve(
     requests: SendRequest<Bytes>,
     link: Arc<Shared>,
 ) -> Result<(), NoStreams> {
+    let _working = lane.worked_off();
     let mut pauses = StreamPauses::new();
     loop {
         lane.wanted().await;
@@ -108,6 +109,7 @@ async fn carry(lane: &Lane, requests: SendRequest<Bytes>, link: &Shared) -> Ende
         return Ended::Connection;
     };
     lane.opened();
+    let _open = lane.stream_opened();
     tokio::select! {
         biased;
         ended = answer(response) => ended,
@@ -178,11 +180,13 @@ async fn write(lane: &Lane, body: &mut SendStream<Bytes>, time_max: Duration) ->
         if !lane.take(&mut outgoing).await {
             return Ended::Closed;
         }
+        let (count, began) = (outgoing.count(), Instant::now());
         for piece in outgoing.take() {
             if let Err(ended) = send(body, piece, time_max).await {
                 return ended;
             }
         }
+        lane.sent(count, began.elapsed());
     }
 }
 

@@ -170,7 +170,7 @@ async fn a_node_knows_itself_by_its_servers_key() {
 
 #[test]
 fn a_node_without_tls_reaches_nobody_and_says_why() {
-    let cluster = Cluster::new(&support::general("")).unwrap();
+    let cluster = Cluster::new(&support::general(""), Arc::default()).unwrap();
     assert!(cluster.lacks().is_some());
     assert!(!cluster.is_self(b""));
     cluster.set_channel_roots(Vec::new()).unwrap();

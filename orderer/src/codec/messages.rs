@@ -9,6 +9,7 @@ use tonic::Status;
 
 use super::budget::{ReceiveBudget, hold};
 use super::deframe::{Deframer, FrameError, Pulled};
+use crate::metrics::Counter;
 
 /// The messages of one request body.
 #[derive(Debug)]
@@ -19,6 +20,8 @@ pub struct MessageStream<B> {
     /// Whether a large message keeps its room after it was received.
     keeps_room: bool,
     ended: bool,
+    /// Counts messages that were handed out.
+    received: Counter,
 }
 
 /// Why a batch is handed out.
@@ -61,7 +64,15 @@ where
             budget,
             keeps_room: true,
             ended: false,
+            received: Counter::default(),
         }
+    }
+
+    /// Counts messages into `received`, once for each batch.
+    #[must_use]
+    pub fn counting(mut self, received: &Counter) -> Self {
+        self.received = received.clone();
+        self
     }
 
     /// Large messages give their room back once they are received, and not with their last reference: for receivers
@@ -88,6 +99,19 @@ where
     /// # Errors
     /// What is wrong with the stream; messages before the fault were handed out by earlier calls or stand in `batch`.
     pub async fn next_batch(
+        &mut self,
+        batch: &mut Vec<Bytes>,
+        count_max: usize,
+        bytes_max: usize,
+    ) -> Result<(), Status> {
+        let before = batch.len();
+        let read = self.read_batch(batch, count_max, bytes_max).await;
+        let came = batch.len() - before;
+        self.received.add(u64::try_from(came).unwrap_or(u64::MAX));
+        read
+    }
+
+    async fn read_batch(
         &mut self,
         batch: &mut Vec<Bytes>,
         count_max: usize,

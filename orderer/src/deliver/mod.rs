@@ -40,6 +40,7 @@ use crate::codec::budget::LARGE_BYTES_MIN;
 use crate::codec::{self, ClientGone, MessageStream, ReceiveBudget, ReplyBody, ReplySink};
 use crate::logging::seldom::Mistakes;
 use crate::report::tasks::Tasks;
+use crate::metrics::{ChannelMetrics, Metrics};
 use crate::shutdown;
 use crate::trace::Trace;
 use request::SeekRequest;
@@ -74,6 +75,8 @@ pub struct Deliver {
     pub tasks: Tasks,
     /// Where requests are kept as files, if they are.
     pub trace: Option<Trace>,
+    /// Where requests and blocks are counted.
+    pub metrics: Arc<Metrics>,
 }
 
 /// Who is at the other end of a stream.
@@ -102,9 +105,11 @@ impl Deliver {
         B: Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: std::fmt::Display + Send,
     {
-        let (sink, response) = codec::reply_channel(REPLIES_MAX);
+        let method = &self.metrics.families().grpc.deliver;
+        let (sink, response) = codec::reply_channel(REPLIES_MAX, method.begin());
         let bytes_max = self.recv_bytes_max.min(LARGE_BYTES_MIN);
-        let messages = MessageStream::new(request.into_body(), bytes_max, self.budget.clone());
+        let messages = MessageStream::new(request.into_body(), bytes_max, self.budget.clone())
+            .counting(method.messages_received());
         let running = self.tasks.begin("deliver stream", "");
         let serving = self.clone().run(messages, sink, client);
         tokio::spawn(async move {
@@ -119,7 +124,11 @@ impl Deliver {
         B: Body<Data = Bytes> + Unpin,
         B::Error: std::fmt::Display,
     {
-        if let Ok(status) = self.serve(&mut messages, &sink, &client).await {
+        let streams = &self.metrics.families().deliver;
+        streams.streams_opened.inc();
+        let ended = self.serve(&mut messages, &sink, &client).await;
+        streams.streams_closed.inc();
+        if let Ok(status) = ended {
             sink.end(status).await;
         }
     }
@@ -147,7 +156,7 @@ impl Deliver {
                 trace.keep(&received);
             }
             let status = self.answer(received, sink, client).await?;
-            sink.send_framed(message::status(status)).await?;
+            sink.send_messages(message::status(status), 1).await?;
             if status != WireStatus::Success {
                 return Ok(Status::ok(""));
             }
@@ -216,6 +225,41 @@ impl Deliver {
                  read{more}",
                 client.address
             );
+        }
+    }
+}
+
+/// One request in the metrics of its channel, counted as completed when it is dropped.
+struct Counted {
+    channel: Option<Arc<ChannelMetrics>>,
+    is_success: bool,
+}
+
+impl Counted {
+    /// A request came. A channel that is being removed is not counted for.
+    fn begin(metrics: &Metrics, channel: &str) -> Self {
+        let channel = metrics.channel(channel);
+        if let Some(channel) = &channel {
+            channel.deliver().requests_received.inc();
+        }
+        Self {
+            channel,
+            is_success: false,
+        }
+    }
+
+    /// A block went out. The handle is kept with the channel: no lock is taken.
+    fn block_sent(&self) {
+        if let Some(channel) = &self.channel {
+            channel.deliver().blocks_sent.inc();
+        }
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        if let Some(channel) = &self.channel {
+            channel.deliver().completed(self.is_success);
         }
     }
 }

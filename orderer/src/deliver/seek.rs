@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use super::access::{Access, Denied};
 use super::request::SeekRequest;
 use super::source::Source;
-use super::{Deliver, LOGGER, message};
+use super::{Counted, Deliver, LOGGER, message};
 use crate::codec::{ClientGone, ReplySink};
 use crate::logging::seldom::Mistakes;
 use crate::shutdown;
@@ -33,6 +33,7 @@ pub(super) struct Seek {
     read_ahead: VecDeque<SealedBlock>,
     stopping: watch::Receiver<bool>,
     refusals: Arc<Mistakes>,
+    counted: Counted,
 }
 
 impl Seek {
@@ -43,6 +44,7 @@ impl Seek {
         client: SocketAddr,
         service: &Deliver,
     ) -> Result<Self, WireStatus> {
+        let counted = Counted::begin(&service.metrics, request.channel());
         let info = request.seek_info().map_err(|_| WireStatus::BadRequest)?;
         let strict = info.error_response != SeekErrorResponse::BestEffort as i32;
         let errored = strict.then(|| source.errored());
@@ -67,6 +69,7 @@ impl Seek {
             read_ahead: VecDeque::new(),
             stopping: service.stopping.clone(),
             refusals: Arc::clone(&service.refusals),
+            counted,
         })
     }
 
@@ -77,6 +80,12 @@ impl Seek {
 
     /// Sends blocks until the request ends; answers its status.
     pub(super) async fn run(mut self, sink: &ReplySink) -> Result<WireStatus, ClientGone> {
+        let ended = self.send_blocks(sink).await;
+        self.counted.is_success = ended == Ok(WireStatus::Success);
+        ended
+    }
+
+    async fn send_blocks(&mut self, sink: &ReplySink) -> Result<WireStatus, ClientGone> {
         loop {
             let height = *self.heights.borrow_and_update();
             let number = match self.cursor.step(height) {
@@ -154,6 +163,8 @@ impl Seek {
         for part in parts.into_iter().filter(|part| !part.is_empty()) {
             sink.send_framed(part).await?;
         }
+        sink.count_sent(1);
+        self.counted.block_sent();
         Ok(())
     }
 }

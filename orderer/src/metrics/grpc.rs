@@ -25,6 +25,16 @@ pub struct Grpc {
     pub health_check: Arc<Method>,
 }
 
+/// A connection that is open, counted at both ends.
+#[derive(Debug)]
+pub struct OpenConnection(Counter);
+
+impl Drop for OpenConnection {
+    fn drop(&mut self) {
+        self.0.inc();
+    }
+}
+
 /// One method of a service.
 #[derive(Debug)]
 pub struct Method {
@@ -59,6 +69,12 @@ impl Grpc {
             step: streams.method("orderer_Cluster", "Step"),
             health_check: unary.method("grpc_health_v1_Health", "Check"),
         }
+    }
+
+    /// A connection was taken; it is open as long as the answer lives.
+    pub fn connected(&self) -> OpenConnection {
+        self.conn_opened.inc();
+        OpenConnection(self.conn_closed.clone())
     }
 }
 
@@ -206,6 +222,11 @@ pub struct Call {
 }
 
 impl Call {
+    /// One that nobody is shown: of a method that is not served, say.
+    pub fn unseen() -> Self {
+        Method::unseen().begin()
+    }
+
     /// What it is a call of.
     pub fn method(&self) -> &Arc<Method> {
         &self.method

@@ -12,6 +12,7 @@ use protos::ChannelId;
 
 use super::manager::{Channels, Manager};
 use crate::broadcast::{Accepted, Intake, Refusal};
+use crate::metrics::MessageType;
 use crate::processor::{self, Prepared, ProcessError, Proposer, Rules, Verdict};
 
 /// How long a client waits for room on the disk before it is told to come again.
@@ -21,6 +22,7 @@ const PAUSE_TIME_MAX: Duration = Duration::from_secs(2);
 struct Candidate {
     channel: ChannelId,
     chain: Arc<dyn Chain>,
+    kind: MessageType,
     prepared: Prepared,
 }
 
@@ -56,19 +58,21 @@ impl Intake for Manager {
 impl Manager {
     /// Everything but the signature.
     fn prepare(&self, channels: &Channels, received: Bytes, now: SystemTime) -> Result<Candidate, Refusal> {
-        let opened = processor::open(received).map_err(|error| refuse("", &error))?;
+        let opened = processor::open(received).map_err(|error| refuse("", MessageType::default(), &error))?;
+        let kind = MessageType::of(opened.channel_header.r#type);
         let found = match self.find(channels, &opened.channel_header.channel_id) {
             Ok(found) => found,
-            Err(error) => return Err(refuse(&opened.channel_header.channel_id, &error)),
+            Err(error) => return Err(refuse(&opened.channel_header.channel_id, kind, &error)),
         };
         let (channel, chain, rules) = found;
         match rules.prepare(opened, now) {
             Ok(prepared) => Ok(Candidate {
                 channel,
                 chain,
+                kind,
                 prepared,
             }),
-            Err(error) => Err(refuse(channel.as_str(), &error)),
+            Err(error) => Err(refuse(channel.as_str(), kind, &error)),
         }
     }
 
@@ -98,15 +102,17 @@ impl Manager {
         let Candidate {
             channel,
             chain,
+            kind,
             prepared,
         } = candidate;
         let submission = prepared
             .verdict(verified)
             .and_then(|verdict| self.submission(&*chain, verdict, now))
-            .map_err(|error| refuse(channel.as_str(), &error))?;
+            .map_err(|error| refuse(channel.as_str(), kind, &error))?;
         Ok(Accepted {
             channel,
             chain,
+            kind,
             submission,
         })
     }
@@ -149,10 +155,12 @@ impl Manager {
 /// A channel's name, its ordering, and the rules in force.
 type Found = (ChannelId, Arc<dyn Chain>, Arc<Rules>);
 
-fn refuse(channel: &str, error: &ProcessError) -> Refusal {
+fn refuse(channel: &str, kind: MessageType, error: &ProcessError) -> Refusal {
     Refusal {
         status: error.status(),
         info: error.to_string(),
         channel: channel.to_owned(),
+        kind,
+        reason: error.reason(),
     }
 }

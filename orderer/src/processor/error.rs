@@ -112,4 +112,27 @@ impl ProcessError {
             | Self::NoLastUpdate => Status::BadRequest,
         }
     }
+
+    /// Why, in a word for metrics.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::InitialChecks(error) | Self::FinalChecks(error) => error.reason(),
+            Self::Unreadable(_) => "unreadable",
+            Self::UnknownChannel => "unknown_channel",
+            Self::Unavailable { .. } => "unavailable",
+            Self::NotDirect => "not_direct",
+            Self::NoLongerSupported => "no_longer_supported",
+            Self::Maintenance => "maintenance",
+            Self::Empty => "empty",
+            Self::TooLarge { .. } => "too_large",
+            Self::Expired => "expired",
+            Self::SignatureHeader(_) => "signature_header",
+            Self::NoPolicy { .. } => "no_policy",
+            Self::Denied { .. } => "denied",
+            Self::ConfigUpdate { .. } => "config_update",
+            Self::MaintenanceStep(_) => "maintenance_step",
+            Self::Consensus(_) => "consensus",
+            Self::NoLastUpdate => "no_last_update",
+        }
+    }
 }

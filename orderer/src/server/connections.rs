@@ -92,6 +92,7 @@ async fn serve_connection(
     routes: impl Serve,
     stop: CancellationToken,
 ) {
+    let _open = routes.connected();
     let peer = connection.peer().clone();
     let address = peer.remote_addr;
     let service = service_fn(move |request: Request<RequestBody>| {

@@ -196,8 +196,8 @@ impl Node {
     pub async fn start(config: &Config, metrics: Arc<Metrics>) -> Result<Self, RunError> {
         // First, so that what is wrong with the usual pair of files is told as that of its listener.
         acceptor("general", config.general.tls.as_ref(), &config.general)?;
-        let cluster =
-            Cluster::new(&config.general).map_err(|source| RunError::ClusterTls(Box::new(source)))?;
+        let cluster = Cluster::new(&config.general, Arc::clone(&metrics))
+            .map_err(|source| RunError::ClusterTls(Box::new(source)))?;
         let identity = Arc::new(local_msp::load(&config.general)?);
         let enrolment_end = identity.certificate().expires_at();
         let puller = Arc::new(Puller::load(&config.general, Arc::clone(&identity))?);
@@ -216,6 +216,7 @@ impl Node {
             tasks: tasks.clone(),
             stopping: stopping_seen,
             stop: stop.clone(),
+            metrics: Arc::clone(&metrics),
         };
         let ingress = Step::new(
             Arc::clone(&cluster),
@@ -417,6 +418,7 @@ struct FrontEnd {
     tasks: Tasks,
     stopping: watch::Receiver<bool>,
     stop: CancellationToken,
+    metrics: Arc<Metrics>,
 }
 
 async fn start_grpc(
@@ -438,6 +440,7 @@ async fn start_grpc(
         refusals: Arc::default(),
         tasks: front.tasks.clone(),
         trace: trace(config.debug.broadcast_trace.as_ref(), "Broadcast")?,
+        metrics: Arc::clone(&front.metrics),
     };
     let deliver = Deliver {
         channels: Arc::clone(manager) as _,
@@ -450,6 +453,7 @@ async fn start_grpc(
         refusals: Arc::default(),
         tasks: front.tasks,
         trace: trace(config.debug.deliver_trace.as_ref(), "Deliver")?,
+        metrics: front.metrics,
     };
     let routes = Routes::new(broadcast, deliver, step, front.health);
     let place = ("general", &general.listen, general.tls.as_ref());

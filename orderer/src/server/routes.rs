@@ -1,12 +1,14 @@
 //! Which gRPC method is served by whom.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{Request, Response, StatusCode};
 use http_body_util::Either;
 use hyper::body::{Body, Incoming};
-use tonic::Status;
 use tonic::body::Body as TonicBody;
+use tonic::{Code, Status};
 use tonic_health::pb::health_server::HealthServer;
 use tonic_health::server::{HealthReporter, HealthService};
 use tower::ServiceExt as _;
@@ -15,6 +17,8 @@ use crate::broadcast::Broadcast;
 use crate::cluster::{STEP, Step};
 use crate::codec::{self, ReplyBody};
 use crate::deliver::{Client, Deliver};
+use crate::metrics::Call;
+use crate::metrics::grpc::{Method, OpenConnection};
 use crate::tls::Peer;
 
 /// Path of the Broadcast method.
@@ -25,6 +29,8 @@ const DELIVER: &str = "/orderer.AtomicBroadcast/Deliver";
 const NODE_STEP: &str = "/orderer.ClusterNodeService/Step";
 /// Paths of the standard health service begin with this.
 const HEALTH: &str = "/grpc.health.v1.Health/";
+/// The one of its methods that is no stream.
+const HEALTH_CHECK: &str = "/grpc.health.v1.Health/Check";
 
 /// The services of the client-facing listener.
 #[derive(Clone)]
@@ -34,6 +40,8 @@ pub struct Routes {
     /// None: other orderers have a listener of their own.
     step: Option<Step>,
     health: HealthServer<HealthService>,
+    /// How checks of it are counted.
+    health_check: Arc<Method>,
 }
 
 /// The services of a listener for other orderers alone.
@@ -44,6 +52,9 @@ pub struct ClusterRoutes(pub Step);
 pub trait Serve: Clone + Send + 'static {
     /// Serves one call of a connection from `peer`.
     fn serve(&self, request: Request<Incoming>, peer: &Peer) -> impl Future<Output = Reply> + Send;
+
+    /// Counts a connection, for as long as the answer lives.
+    fn connected(&self) -> OpenConnection;
 }
 
 /// What a call is answered with.
@@ -54,6 +65,7 @@ impl Routes {
     pub fn new(broadcast: Broadcast, deliver: Deliver, step: Option<Step>, health: HealthReporter) -> Self {
         let health = HealthService::from_health_reporter(health);
         Self {
+            health_check: Arc::clone(&broadcast.metrics.families().grpc.health_check),
             broadcast,
             deliver,
             step,
@@ -88,8 +100,17 @@ impl Routes {
         B: Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: std::error::Error + Send + Sync + 'static,
     {
+        let check = (request.uri().path() == HEALTH_CHECK).then(|| self.health_check.begin());
         match self.health.clone().oneshot(request).await {
-            Ok(response) => response.map(Either::Right),
+            Ok(response) => {
+                if let Some(mut check) = check {
+                    // A refusal has its status in the headers.
+                    check.end(
+                        Status::from_header_map(response.headers()).map_or(Code::Ok, |status| status.code()),
+                    );
+                }
+                response.map(Either::Right)
+            }
             Err(never) => match never {},
         }
     }
@@ -99,6 +120,10 @@ impl Serve for Routes {
     async fn serve(&self, request: Request<Incoming>, peer: &Peer) -> Reply {
         self.call(request, peer).await
     }
+
+    fn connected(&self) -> OpenConnection {
+        self.broadcast.metrics.families().grpc.connected()
+    }
 }
 
 impl Serve for ClusterRoutes {
@@ -107,6 +132,10 @@ impl Serve for ClusterRoutes {
             return not_grpc();
         }
         call_cluster(Some(&self.0), request, peer).map(Either::Left)
+    }
+
+    fn connected(&self) -> OpenConnection {
+        self.0.metrics().families().grpc.connected()
     }
 }
 
@@ -118,8 +147,11 @@ where
 {
     match (request.uri().path(), step) {
         (STEP, Some(step)) => step.call(request, peer),
-        (NODE_STEP, Some(_)) => codec::refusal(&Status::unauthenticated("access denied")),
-        (path, _) => codec::refusal(&Status::unimplemented(format!("unknown method {path}"))),
+        (NODE_STEP, Some(_)) => codec::refusal(&Status::unauthenticated("access denied"), Call::unseen()),
+        (path, _) => {
+            let status = Status::unimplemented(format!("unknown method {path}"));
+            codec::refusal(&status, Call::unseen())
+        }
     }
 }
 
@@ -129,7 +161,7 @@ fn is_grpc<B>(request: &Request<B>) -> bool {
 }
 
 fn not_grpc() -> Reply {
-    let mut response = codec::refusal(&Status::invalid_argument("not a gRPC request"));
+    let mut response = codec::refusal(&Status::invalid_argument("not a gRPC request"), Call::unseen());
     *response.status_mut() = StatusCode::UNSUPPORTED_MEDIA_TYPE;
     response.map(Either::Left)
 }

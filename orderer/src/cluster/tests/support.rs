@@ -96,7 +96,7 @@ General:
 ",
             authority.display()
         ));
-        let cluster = Cluster::new(&settings).unwrap();
+        let cluster = Cluster::new(&settings, Arc::default()).unwrap();
         cluster.set_channel_roots(Vec::new()).unwrap();
         let mut node = Node {
             id: ConsenterId(id),

@@ -33,6 +33,7 @@ async fn submit(manager: &Manager, message: Bytes) -> Result<Ticket, Refusal> {
     let Accepted {
         channel,
         chain,
+        kind,
         submission,
     } = manager.check(vec![message], SystemTime::now()).remove(0)?;
     let offered = chain.enqueue(submission).await;
@@ -40,6 +41,8 @@ async fn submit(manager: &Manager, message: Bytes) -> Result<Ticket, Refusal> {
         status: Status::ServiceUnavailable,
         info: error.to_string(),
         channel: channel.to_string(),
+        kind,
+        reason: "not_taken",
     })
 }
 
