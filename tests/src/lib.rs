@@ -13,11 +13,14 @@
 //! | `tests/cluster_netns` | clusters whose links are cut or slow; needs root |
 //! | `tests/config_edits.rs` | the edits of `ordain config` on the channels of the vectors, as nodes would judge them |
 //! | `tests/config_page.rs` | the commands of `docs/operating/config.md`, as they stand there |
+//! | `tests/deployment.rs` | a folder of Fabric's tools, walked through with settings from the environment alone |
+//! | `tests/deployment_netns.rs` | the same with three nodes that find each other by name; needs root |
 //! | `tests/drain.rs` | a node told to end orders what it accepted |
 //! | `tests/faults` | the faults of one node, each while another channel goes on |
 //! | `tests/full_disk.rs` | a disk that is really full; needs root |
 //! | `tests/kill.rs` | a node killed in the middle of load, again and again |
 //! | `tests/quickstart.rs` | the main job from an empty folder: resumed, with a node that dies, with three nodes whose leader is killed |
+//! | `tests/restarts.rs` | three nodes stopped at once and started at once, twenty times, under load |
 //! | `benches/cluster` | three real nodes: failing over, catching up, starting, at rest, under load |
 //! | `tests/simulation` | runs simulated clusters, one a seed |
 //! | `benches/throughput.rs` | a real node under load: envelopes a second, and who used the cores |

@@ -39,6 +39,8 @@ pub mod metrics;
 mod values;
 
 #[cfg(test)]
+mod sample;
+#[cfg(test)]
 mod tests;
 
 use std::collections::BTreeMap;
