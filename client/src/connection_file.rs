@@ -7,12 +7,13 @@
 //!   "identity": { "msp_id": "Org1MSP", "msp": "crypto/.../User1@org1.example.com/msp" },
 //!   "tls": { "ca": "crypto/.../tlsca.pem", "certificate": "client.crt", "key": "client.key" },
 //!   "admin_tls": { "ca": "crypto/.../tlsca.pem", "certificate": "client.crt", "key": "client.key" },
-//!   "orderers": [ { "address": "localhost:7050", "admin": "localhost:7053" } ]
+//!   "operations_tls": { "ca": "crypto/.../tlsca.pem", "certificate": "client.crt", "key": "client.key" },
+//!   "orderers": [ { "address": "localhost:7050", "admin": "localhost:7053", "operations": "localhost:8443" } ]
 //! }
 //! ```
 //!
-//! Paths are relative to the file's own folder. `genesis`, `tls`, `admin_tls` and `admin` may be missing, and
-//! of a `tls` its `certificate` with `key`, and `server_name`. Further `identities` may be listed, such as ones
+//! Paths are relative to the file's own folder. `genesis`, `tls`, `admin_tls`, `operations_tls`, `admin` and
+//! `operations` may be missing, and of a `tls` its `certificate` with `key`, and `server_name`. Further `identities` may be listed, such as ones
 //! with another type of key; commands that can use them say so.
 
 use std::path::{Path, PathBuf};
@@ -49,6 +50,9 @@ pub struct ConnectionFile {
     /// For the admin listener. None: plain text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub admin_tls: Option<TlsFiles>,
+    /// For the operations listener. None: plain text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub operations_tls: Option<TlsFiles>,
     /// The nodes, the preferred one first.
     pub orderers: Vec<OrdererAddresses>,
 }
@@ -81,7 +85,7 @@ pub struct TlsFiles {
 }
 
 /// Where one node listens.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct OrdererAddresses {
     /// Broadcast and deliver.
@@ -89,6 +93,9 @@ pub struct OrdererAddresses {
     /// Channel participation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub admin: Option<String>,
+    /// Health, readiness, version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub operations: Option<String>,
 }
 
 /// Why a connection file, or what it names, is unusable.
@@ -179,7 +186,8 @@ impl ConnectionFile {
     }
 
     fn paths(&mut self) -> impl Iterator<Item = &mut PathBuf> {
-        let tls = [&mut self.tls, &mut self.admin_tls].into_iter().flatten();
+        let tls = [&mut self.tls, &mut self.admin_tls, &mut self.operations_tls];
+        let tls = tls.into_iter().flatten();
         let tls_paths = tls.flat_map(|files| {
             std::iter::once(&mut files.ca)
                 .chain(files.certificate.as_mut())
@@ -298,9 +306,10 @@ mod tests {
                 server_name: None,
             }),
             admin_tls: None,
+            operations_tls: None,
             orderers: vec![OrdererAddresses {
                 address: "localhost:7050".into(),
-                admin: None,
+                ..OrdererAddresses::default()
             }],
         }
     }

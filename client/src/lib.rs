@@ -26,6 +26,8 @@
 //! | [`config_update`] | updates made, signed, submitted, seen in a block |
 //! | [`cli`] | the command line |
 //! | [`participation`] | the admin API: join, list, info, update, remove |
+//! | [`operations`] | the operations listener: readiness, version |
+//! | [`status`] | how the nodes of a cluster stand, side by side |
 //!
 //! Not here: anything of the server. Messages are sent and handed on as the bytes they are.
 
@@ -47,7 +49,9 @@ pub mod genesis;
 pub mod json;
 pub mod load;
 pub mod msp_folder;
+pub mod operations;
 pub mod participation;
+pub mod status;
 pub mod tls;
 pub mod verify;
 pub mod yaml;

@@ -185,26 +185,7 @@ pub struct AdminClient {
 impl AdminClient {
     /// Prepares requests to `address`; with TLS the node asks for a client certificate. Nothing is dialled.
     pub fn new(address: &Address, tls: Option<&ClientTls>) -> Result<Self, AdminError> {
-        let setup = |error: &(dyn std::error::Error + 'static)| AdminError::Setup {
-            reason: innermost(error),
-        };
-        let mut builder = reqwest::Client::builder().no_proxy().timeout(TIMEOUT);
-        let mut base = format!("http://{address}");
-        if let Some(tls) = tls {
-            let name = tls.name_for(address.host())?.to_str().into_owned();
-            if name != address.host() {
-                let resolved = (address.host(), address.port())
-                    .to_socket_addrs()
-                    .map_err(|error| setup(&error))?
-                    .collect::<Vec<_>>();
-                builder = builder.resolve_to_addrs(&name, &resolved);
-            }
-            base = format!("https://{}", address.with_host(&name));
-            builder = builder.tls_backend_preconfigured(tls.config_for("http/1.1"));
-        } else {
-            builder = builder.tls_backend_preconfigured(tls::trusting_nobody()?);
-        }
-        let http = builder.build().map_err(|error| setup(&error))?;
+        let (http, base) = http(address, tls, TIMEOUT)?;
         Ok(Self { http, base })
     }
 
@@ -269,18 +250,53 @@ impl AdminClient {
 
     /// The body of a successful answer.
     async fn send(&self, request: RequestBuilder) -> Result<Bytes, AdminError> {
-        let transport = |error: &reqwest::Error| AdminError::Transport {
-            url: error.url().map_or_else(|| self.base.clone(), ToString::to_string),
-            reason: innermost(error),
-        };
-        let response = request.send().await.map_err(|error| transport(&error))?;
-        let status = response.status();
-        let body = response.bytes().await.map_err(|error| transport(&error))?;
+        let (status, body) = answer(request, &self.base).await?;
         if status.is_success() {
             return Ok(body);
         }
         Err(refused(status, &body))
     }
+}
+
+/// A client for HTTP with `address`, whose answers may take `time_max`, and the beginning of its URLs.
+pub(crate) fn http(
+    address: &Address,
+    tls: Option<&ClientTls>,
+    time_max: Duration,
+) -> Result<(reqwest::Client, String), AdminError> {
+    let setup = |error: &(dyn std::error::Error + 'static)| AdminError::Setup {
+        reason: innermost(error),
+    };
+    let mut builder = reqwest::Client::builder().no_proxy().timeout(time_max);
+    let mut base = format!("http://{address}");
+    if let Some(tls) = tls {
+        let name = tls.name_for(address.host())?.to_str().into_owned();
+        if name != address.host() {
+            let resolved = (address.host(), address.port())
+                .to_socket_addrs()
+                .map_err(|error| setup(&error))?
+                .collect::<Vec<_>>();
+            builder = builder.resolve_to_addrs(&name, &resolved);
+        }
+        base = format!("https://{}", address.with_host(&name));
+        builder = builder.tls_backend_preconfigured(tls.config_for("http/1.1"));
+    } else {
+        builder = builder.tls_backend_preconfigured(tls::trusting_nobody()?);
+    }
+    let http = builder.build().map_err(|error| setup(&error))?;
+    Ok((http, base))
+}
+
+/// Status and body of the answer of the server at `base`.
+pub(crate) async fn answer(request: RequestBuilder, base: &str) -> Result<(StatusCode, Bytes), AdminError> {
+    let transport = |error: &reqwest::Error| AdminError::Transport {
+        url: error.url().map_or_else(|| base.to_owned(), ToString::to_string),
+        reason: innermost(error),
+    };
+    let response = request.send().await.map_err(|error| transport(&error))?;
+    let status = response.status();
+    let body = response.bytes().await.map_err(|error| transport(&error))?;
+    Ok((status, body))
 }
 
 /// The one file that a request brings.
@@ -290,7 +306,8 @@ fn form(key: &'static str, file_name: &'static str, content: Bytes) -> Form {
     Form::new().part(key, part)
 }
 
-fn refused(status: StatusCode, body: &[u8]) -> AdminError {
+/// What a body that came with a bad status says.
+pub(crate) fn refused(status: StatusCode, body: &[u8]) -> AdminError {
     let reason = serde_json::from_slice(body).map_or_else(
         |_| String::from_utf8_lossy(body).trim().to_owned(),
         |refusal: Refusal| refusal.error,

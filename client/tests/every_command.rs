@@ -138,6 +138,22 @@ fn a_connection_file_that_is_not_there_is_exit_code_1_and_advice() {
 }
 
 #[test]
+fn status_shows_a_node_that_is_not_there_and_ends_with_1() {
+    let folder = folder();
+    write_connection(folder.path());
+    let output = ordain(folder.path(), &words("status -c connection.json"));
+    let shown = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(1), "{shown}");
+    assert!(shown.contains("not all reachable: 0 of 1 node ready"), "{shown}");
+    assert!(shown.contains(&format!("unreachable {NOWHERE}: ")), "{shown}");
+    assert!(!shown.contains('\x1b') && output.stderr.is_empty(), "{shown}");
+    let output = ordain(folder.path(), &words("status -c connection.json --json"));
+    assert!(text(&output.stdout).starts_with(r#"{"verdict":"unreachable","nodes":[{"node":""#));
+    let output = ordain(folder.path(), &["status"]);
+    assert_eq!(output.status.code(), Some(2), "{}", text(&output.stderr));
+}
+
+#[test]
 fn a_file_that_is_not_there_is_exit_code_1_and_advice() {
     let folder = folder();
     write_connection(folder.path());
@@ -175,9 +191,11 @@ fn write_connection(folder: &Path) {
         identities: Vec::new(),
         tls: None,
         admin_tls: None,
+        operations_tls: None,
         orderers: vec![OrdererAddresses {
             address: NOWHERE.into(),
             admin: Some(NOWHERE.into()),
+            operations: None,
         }],
     };
     file.write(&folder.join("connection.json")).unwrap();

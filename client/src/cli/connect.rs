@@ -53,7 +53,7 @@ pub(super) struct NodeArgs {
 }
 
 /// TLS of a connection.
-#[derive(Debug, Default, Args)]
+#[derive(Clone, Debug, Default, Args)]
 pub(super) struct TlsArgs {
     /// TLS authorities to trust (PEM). Without any, plain text is spoken.
     #[arg(long, value_name = "FILE", visible_alias = "ca-file")]
@@ -118,9 +118,12 @@ impl NodeArgs {
                 .ok_or_else(|| missing("--msp"))?,
         };
         let channel = channel.or(file.as_ref().map(|file| file.channel.clone()));
-        let given = self
-            .orderer
-            .map(|address| vec![OrdererAddresses { address, admin: None }]);
+        let given = self.orderer.map(|address| {
+            vec![OrdererAddresses {
+                address,
+                ..OrdererAddresses::default()
+            }]
+        });
         let orderers = given.or(file.as_ref().map(|file| file.orderers.clone()));
         let channel = channel.ok_or_else(|| missing("--channel"))?;
         // The file's block is of the file's channel.
@@ -134,6 +137,7 @@ impl NodeArgs {
             identity,
             identities,
             admin_tls: file.as_ref().and_then(|file| file.admin_tls.clone()),
+            operations_tls: file.as_ref().and_then(|file| file.operations_tls.clone()),
             tls: self.tls.over(file.and_then(|file| file.tls))?,
             orderers: orderers.ok_or_else(|| missing("--orderer"))?,
         })

@@ -22,6 +22,8 @@ use crate::yaml::{YamlError, YamlFault};
 const FAILED: u8 = 1;
 /// The command line makes no sense.
 const USAGE: u8 = 2;
+/// Nodes were looked at, and are not well.
+const NOT_WELL: u8 = 3;
 /// What shells show for a program that SIGINT ended.
 const INTERRUPTED: u8 = 130;
 
@@ -51,6 +53,23 @@ impl Failure {
             message: String::new(),
             hint: None,
             code: 0,
+        }
+    }
+
+    /// What was looked at is not well, and was shown: nothing more is said.
+    pub(super) fn not_well() -> Self {
+        Self {
+            message: String::new(),
+            hint: None,
+            code: NOT_WELL,
+        }
+    }
+
+    /// What was looked at could not be reached, and that was shown: nothing more is said.
+    pub(super) fn unreachable() -> Self {
+        Self {
+            code: FAILED,
+            ..Self::not_well()
         }
     }
 
@@ -89,7 +108,7 @@ impl Failure {
 
     /// Prints it; the code to exit with.
     pub(super) fn report(&self) -> ExitCode {
-        if self.code != 0 {
+        if !self.message.is_empty() {
             eprintln!("error: {}", self.message);
         }
         if let Some(hint) = &self.hint {

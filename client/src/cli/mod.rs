@@ -1,7 +1,7 @@
 //! The command line `ordain`: one file a command, each a thin layer over the library.
 //!
-//! Exit codes: 0 done; 1 refused, failed, or a promise found broken; 2 the command line makes no sense; 130 ended by
-//! Ctrl-C before everything was done. Results go to stdout, everything else to stderr. Progress and colours are drawn
+//! Exit codes: 0 done; 1 refused, failed, or a promise found broken; 2 the command line makes no sense; 3 nodes were
+//! looked at and are not well; 130 ended by Ctrl-C before everything was done. Results go to stdout, everything else to stderr. Progress and colours are drawn
 //! on a terminal only, colours not if `NO_COLOR` is set.
 
 mod bench;
@@ -19,8 +19,11 @@ mod encode;
 mod failure;
 mod files;
 mod genesis;
+mod nodes;
 mod output;
 mod show;
+mod status;
+mod table;
 
 use std::process::ExitCode;
 
@@ -40,7 +43,8 @@ use failure::Failure;
   ordain deliver -c ordain-quickstart/connection.json
 
 Each command explains itself with examples: ordain COMMAND --help
-Exit codes: 0 done, 1 refused or failed, 2 the command line makes no sense, 130 ended by Ctrl-C"
+Exit codes: 0 done, 1 refused or failed, 2 the command line makes no sense, 3 (status, doctor) something is not well,
+130 ended by Ctrl-C"
 )]
 struct Cli {
     #[command(subcommand)]
@@ -55,6 +59,7 @@ enum Command {
     Config(config::Args),
     Broadcast(broadcast::Args),
     Deliver(deliver::Args),
+    Status(status::Args),
     Bench(bench::Args),
     Block(block::Args),
     Decode(decode::Args),
@@ -97,6 +102,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Config(args) => runtime.block_on(args.run()),
         Command::Broadcast(args) => finish(runtime, args.run()),
         Command::Deliver(args) => runtime.block_on(args.run()),
+        Command::Status(args) => runtime.block_on(args.run()),
         Command::Bench(args) => finish(runtime, args.run()),
         Command::Block(args) => args.run(),
         Command::Decode(args) => args.run(),

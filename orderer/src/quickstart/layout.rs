@@ -192,7 +192,11 @@ impl Layout {
                 settings::change_ports(&node.settings(), old, new)?;
                 node.ports = new;
             }
-            let pairs = [(old.general, new.general), (old.admin, new.admin)];
+            let pairs = [
+                (old.general, new.general),
+                (old.admin, new.admin),
+                (old.operations, new.operations),
+            ];
             let changed = pairs.into_iter().filter(|(from, to)| from != to);
             moved.extend(changed.map(|(from, to)| Moved { from, to }));
         }

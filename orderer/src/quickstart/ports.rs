@@ -17,22 +17,25 @@ pub(super) struct Ports {
     pub general: u16,
     /// Channel participation.
     pub admin: u16,
+    /// Health, readiness, logging spec, metrics.
+    pub operations: u16,
 }
 
 impl Ports {
     /// Ports for `count` nodes, all different, that nothing listens on.
     pub(super) fn choose(count: usize) -> io::Result<Vec<Self>> {
         // All are held until all are known, so that they differ.
-        let held: Vec<_> = (0..2 * count)
+        let held: Vec<_> = (0..3 * count)
             .map(|_| listen_somewhere())
             .collect::<Result<_, _>>()?;
         let ports = held.iter().map(|listener| Ok(listener.local_addr()?.port()));
         let ports: Vec<_> = ports.collect::<io::Result<_>>()?;
-        let pairs = ports.chunks_exact(2);
-        Ok(pairs
-            .map(|pair| Self {
-                general: pair[0],
-                admin: pair[1],
+        let nodes = ports.chunks_exact(3);
+        Ok(nodes
+            .map(|ports| Self {
+                general: ports[0],
+                admin: ports[1],
+                operations: ports[2],
             })
             .collect())
     }
@@ -49,6 +52,7 @@ impl Ports {
         Ok(Self {
             general: keep(self.general)?,
             admin: keep(self.admin)?,
+            operations: keep(self.operations)?,
         })
     }
 }
@@ -99,11 +103,11 @@ mod tests {
         let ports = Ports::choose(5).unwrap();
         let mut all: Vec<_> = ports
             .iter()
-            .flat_map(|ports| [ports.general, ports.admin])
+            .flat_map(|ports| [ports.general, ports.admin, ports.operations])
             .collect();
         all.sort_unstable();
         all.dedup();
-        assert_eq!(all.len(), 10);
+        assert_eq!(all.len(), 15);
         assert!(all.iter().all(|port| RANGE.contains(port)));
     }
 }

@@ -260,6 +260,9 @@ impl Summary {
   # ask the node about the channel
   {ordain} channel info {CHANNEL} -c {file}
 
+  # see how everything stands
+  {ordain} status -c {file}
+
   # measure
   {ordain} bench -c {file} -n 20000"
         )

@@ -45,14 +45,15 @@ pub(super) fn text(identity: &NodeIdentity, ports: Ports) -> String {
     let NodeIdentity { msp_id, msp, tls } = identity;
     let (msp, tls) = (msp.display(), tls.display());
     let listen_port = listen_port(ports);
-    let admin_address = admin_address(ports);
+    let admin_address = loopback(ports.admin);
+    let operations_address = loopback(ports.operations);
     format!(
         "\
 # A node's settings, made by `orderer quickstart`. The keys are those of Hyperledger Fabric's orderer.yaml;
-# whatever is not here has its default. Later runs of quickstart change the two ports if they are taken, and
+# whatever is not here has its default. Later runs of quickstart change the ports if they are taken, and
 # nothing else.
 #
-# To run the node without quickstart, in this folder (paths of Admin start from the working directory):
+# To run the node without quickstart, in this folder (paths of Admin and Operations start from the working directory):
 #   FABRIC_CFG_PATH=. orderer
 
 General:
@@ -76,6 +77,15 @@ Admin:
     ClientAuthRequired: true
     ClientRootCAs: [{tls}/ca.crt]
 
+# Probes ask here: /healthz, /readyz. /metrics, /logspec and /readyz?verbose want such a certificate as well.
+Operations:
+  {operations_address}
+  TLS:
+    Enabled: true
+    PrivateKey: {tls}/server.key
+    Certificate: {tls}/server.crt
+    ClientRootCAs: [{tls}/ca.crt]
+
 FileLedger:
   Location: data
 "
@@ -86,8 +96,8 @@ fn listen_port(ports: Ports) -> String {
     format!("ListenPort: {}", ports.general)
 }
 
-fn admin_address(ports: Ports) -> String {
-    format!("ListenAddress: 127.0.0.1:{}", ports.admin)
+fn loopback(port: u16) -> String {
+    format!("ListenAddress: 127.0.0.1:{port}")
 }
 
 /// The ports that `file` says.
@@ -99,6 +109,7 @@ fn ports(config: &Config) -> Ports {
     Ports {
         general: config.general.listen.port,
         admin: config.admin.listen.port,
+        operations: config.operations.listen.port,
     }
 }
 
@@ -111,7 +122,8 @@ pub(super) fn change_ports(file: &Path, old: Ports, new: Ports) -> Result<(), Se
     let text = fs::read_to_string(file).map_err(io)?;
     let changed = text
         .replace(&listen_port(old), &listen_port(new))
-        .replace(&admin_address(old), &admin_address(new));
+        .replace(&loopback(old.admin), &loopback(new.admin))
+        .replace(&loopback(old.operations), &loopback(new.operations));
     if ports(&Config::parse(file, &changed, &Environment::new())?) != new {
         return Err(SettingsError::Ports {
             file: file.to_owned(),
@@ -138,6 +150,7 @@ mod tests {
     const OLD: Ports = Ports {
         general: 7050,
         admin: 7053,
+        operations: 7054,
     };
 
     #[test]

@@ -120,6 +120,7 @@ async fn by_rest(session: &Session, address: &str, sealed: Bytes) -> Result<(), 
         file.orderers = vec![OrdererAddresses {
             address: address.to_owned(),
             admin: Some(address.to_owned()),
+            operations: None,
         }];
     }
     let clients: Vec<AdminClient> = file.admins()?;

@@ -125,6 +125,8 @@ pub(super) fn addresses(nodes: &[NodeFiles]) -> Vec<OrdererAddresses> {
     let one = |node: &NodeFiles| OrdererAddresses {
         address: address(node.ports.general),
         admin: Some(address(node.ports.admin)),
+        // A file of an earlier version has no such section: any port, known to its log alone.
+        operations: Some(node.ports.operations).filter(|port| *port != 0).map(address),
     };
     nodes.iter().map(one).collect()
 }
@@ -143,16 +145,18 @@ fn connection(folder: &Path, nodes: &[NodeFiles]) -> ConnectionFile {
         msp_id: CLIENT_MSP.to_owned(),
         msp: clients.user_msp(&format!("User{number}@{CLIENT_DOMAIN}")),
     };
+    let admin_tls = TlsFiles {
+        certificate: Some(admin.join("client.crt")),
+        key: Some(admin.join("client.key")),
+        ..tls.clone()
+    };
     ConnectionFile {
         channel: CHANNEL.to_owned(),
         genesis: Some(genesis_file(folder)),
         identity: user(1),
         identities: vec![user(2)],
-        admin_tls: Some(TlsFiles {
-            certificate: Some(admin.join("client.crt")),
-            key: Some(admin.join("client.key")),
-            ..tls.clone()
-        }),
+        admin_tls: Some(admin_tls.clone()),
+        operations_tls: Some(admin_tls),
         tls: Some(tls),
         orderers: addresses(nodes),
     }
