@@ -10,12 +10,13 @@ use std::time::{Duration, Instant};
 use client::connection::Address;
 use client::participation::AdminClient;
 use client::tls::{ClientCertificate, ClientTls};
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
 /// How long a node may take for one step.
 const STEP_TIME_MAX: Duration = Duration::from_secs(15);
@@ -167,6 +168,18 @@ fn free_port() -> u16 {
 
 /// The certificate a client of the gRPC listener is shown.
 async fn shown(authority: &CertifiedIssuer<'static, KeyPair>, port: u16) -> CertificateDer<'static> {
+    let stream = handshake(authority, port).await.expect("a handshake");
+    let (_, session) = stream.get_ref();
+    assert_eq!(session.alpn_protocol(), Some(&b"h2"[..]));
+    session.peer_certificates().expect("a certificate")[0]
+        .clone()
+        .into_owned()
+}
+
+async fn handshake(
+    authority: &CertifiedIssuer<'static, KeyPair>,
+    port: u16,
+) -> std::io::Result<TlsStream<TcpStream>> {
     let mut roots = RootCertStore::empty();
     roots.add(authority.der().clone()).expect("a root");
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
@@ -180,15 +193,7 @@ async fn shown(authority: &CertifiedIssuer<'static, KeyPair>, port: u16) -> Cert
         .await
         .expect("a connection");
     let name = ServerName::try_from("localhost").expect("a name");
-    let stream = TlsConnector::from(Arc::new(config))
-        .connect(name, tcp)
-        .await
-        .expect("a handshake");
-    let (_, session) = stream.get_ref();
-    assert_eq!(session.alpn_protocol(), Some(&b"h2"[..]));
-    session.peer_certificates().expect("a certificate")[0]
-        .clone()
-        .into_owned()
+    TlsConnector::from(Arc::new(config)).connect(name, tcp).await
 }
 
 fn der(pair: &Pair) -> CertificateDer<'static> {
@@ -304,6 +309,24 @@ fn the_report_names_threads_and_where_they_wait_listeners_and_tasks() {
     node.wait_for("\tchannels:", 2);
 }
 
+#[tokio::test]
+async fn a_client_that_refuses_an_expired_certificate_is_told_in_the_log() {
+    let authority = authority();
+    let mut node = Node::new(&authority);
+    let key = KeyPair::generate().expect("a key");
+    let mut params = CertificateParams::new(["localhost".to_owned()]).expect("names");
+    (params.not_before, params.not_after) = (date_time_ymd(2020, 1, 1), date_time_ymd(2021, 1, 1));
+    let certificate = params.signed_by(&key, &authority).expect("a certificate");
+    node.replace(&Pair {
+        certificate: certificate.pem(),
+        key: key.serialize_pem(),
+    });
+    node.start();
+    node.wait_for("Beginning to serve requests", 1);
+    assert!(handshake(&authority, node.general_port).await.is_err());
+    node.wait_for("tls: bad certificate", 1);
+}
+
 #[test]
 fn quit_leaves_a_report_and_exit_status_2() {
     let mut node = Node::new(&authority());
@@ -349,6 +372,40 @@ fn the_format_of_the_log_is_chosen_by_the_environment() {
     assert_eq!(node.wait_for_end().code(), Some(2));
     let told = "invalid logging format '%{pid} %{message}': unknown verb 'pid'";
     assert!(node.log().contains(told), "{}", node.log());
+}
+
+#[test]
+fn log_entries_are_counted_by_level_in_the_metrics() {
+    use std::io::{Read as _, Write as _};
+
+    let mut node = Node::new(&authority());
+    node.environment = vec![("ORDERER_METRICS_PROVIDER", "prometheus")];
+    node.start();
+    node.wait_for("Beginning to serve requests", 1);
+    let log = node.log();
+    let address = log
+        .split("Operations are served at http://")
+        .nth(1)
+        .expect("an address");
+    let address = address.lines().next().expect("an address");
+    let mut scraper = std::net::TcpStream::connect(address).expect("a connection");
+    let request = "GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    scraper.write_all(request.as_bytes()).expect("sent");
+    let mut text = String::new();
+    scraper.read_to_string(&mut text).expect("an answer");
+    for name in ["logging_entries_checked", "logging_entries_written"] {
+        let series = format!("{name}{{level=\"info\"}} ");
+        let value = text.lines().find_map(|line| line.strip_prefix(&series));
+        let value: f64 = value
+            .unwrap_or_else(|| panic!("no {series}in {text}"))
+            .parse()
+            .expect("a number");
+        let lines = log.lines().filter(|line| line.contains(" INFO ")).count();
+        assert!(
+            value >= f64::from(u32::try_from(lines).expect("few lines")),
+            "{value} of {lines}"
+        );
+    }
 }
 
 #[test]

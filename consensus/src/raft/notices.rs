@@ -4,15 +4,46 @@
 use std::time::Duration;
 
 use configtx::duration::GoDuration;
+use prost::Message as _;
+use protos::wire::etcdraft::BlockMetadata;
 use protos::{BlockNumber, ChannelId, ConsenterId, Height};
 
 use super::core::Notice;
+use crate::consenter::ConsenterMetadata;
 
 /// Says things of one channel.
 #[derive(Clone, Debug)]
 pub(super) struct Notices {
     channel: ChannelId,
     node: u64,
+    blocks: Blocks,
+}
+
+/// How many blocks were told of lately: tools wait for each, and hundreds a second would fill the log.
+#[derive(Clone, Debug, Default)]
+struct Blocks {
+    /// Since the start of the second that is counted now.
+    since: Duration,
+    told: u32,
+    kept_back: u64,
+}
+
+/// Blocks told of within a second.
+const BLOCKS_TOLD_MAX: u32 = 5;
+
+impl Blocks {
+    /// Whether one more is told of, `now` after some moment: then, how many were not.
+    fn tell(&mut self, now: Duration) -> Option<u64> {
+        if now.saturating_sub(self.since) >= Duration::from_secs(1) {
+            (self.since, self.told) = (now, 0);
+        }
+        if self.told >= BLOCKS_TOLD_MAX {
+            self.kept_back += 1;
+            return None;
+        }
+        self.told += 1;
+        Some(std::mem::take(&mut self.kept_back))
+    }
 }
 
 /// An event with the fields that every text ends with.
@@ -25,8 +56,11 @@ macro_rules! say {
 impl Notices {
     /// Those of `node` on `channel`.
     pub(super) fn new(channel: ChannelId, node: ConsenterId) -> Self {
-        let node = node.0;
-        Self { channel, node }
+        Self {
+            channel,
+            node: node.0,
+            blocks: Blocks::default(),
+        }
     }
 
     /// What the core noticed.
@@ -151,6 +185,24 @@ impl Notices {
             warn,
             self,
             "WAL sync took {seconds:.1}s, more than half of the election timeout: the disk is too slow"
+        );
+    }
+
+    /// A block goes to the ledger, `now` after some moment that stays the same.
+    pub(super) fn writing(&mut self, number: BlockNumber, metadata: &ConsenterMetadata, now: Duration) {
+        let Some(kept_back) = self.blocks.tell(now) else {
+            return;
+        };
+        let metadata = BlockMetadata::decode(metadata.0.clone()).unwrap_or_default();
+        let more = match kept_back {
+            0 => String::new(),
+            count => format!(", {count} more since the last one told of"),
+        };
+        say!(
+            info,
+            self,
+            "Writing block [{number}] (Raft index: {}) to ledger{more}",
+            metadata.raft_index
         );
     }
 
@@ -280,6 +332,28 @@ mod tests {
         ] {
             assert_eq!(said(|notices| notices.notice(&notice)), [expected]);
         }
+    }
+
+    #[test]
+    fn blocks_are_told_of_one_by_one_unless_they_are_many() {
+        let metadata = BlockMetadata {
+            raft_index: 9,
+            ..BlockMetadata::default()
+        };
+        let metadata = ConsenterMetadata(metadata.encode_to_vec().into());
+        let lines = said(|notices| {
+            let mut notices = notices.clone();
+            for number in 0..100 {
+                notices.writing(BlockNumber(number), &metadata, Duration::from_millis(900));
+            }
+            notices.writing(BlockNumber(100), &metadata, Duration::from_millis(1900));
+        });
+        let told = |number: u64, more: &str| {
+            format!("INFO Writing block [{number}] (Raft index: 9) to ledger{more} channel=ch1 node=26")
+        };
+        let mut expected: Vec<_> = (0..5).map(|number| told(number, "")).collect();
+        expected.push(told(100, ", 95 more since the last one told of"));
+        assert_eq!(lines, expected);
     }
 
     #[test]

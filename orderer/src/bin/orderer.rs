@@ -4,7 +4,8 @@
 //! |---|---|
 //! | 0 | it ran and was asked to stop, or printed what it was asked for |
 //! | 1 | the command line, the configuration, or a listener: something to correct in what it was told |
-//! | 2 | the node's identity, its data folder, or the logging spec |
+//! | 2 | the node's identity, its data folder, or the logging spec or format; SIGQUIT |
+//! | 143, 130 | a second SIGTERM or SIGINT, before the end was reached |
 
 use std::process::ExitCode;
 
@@ -39,8 +40,8 @@ Channels are joined, listed and read through the admin listener (Admin.ListenAdd
 
 Each command explains itself with examples: orderer COMMAND --help
 
-The log goes to standard error. FABRIC_LOGGING_SPEC says what is in it:
-  FABRIC_LOGGING_SPEC=info:orderer.common.broadcast=debug orderer";
+The log goes to standard error. FABRIC_LOGGING_SPEC says what is in it, FABRIC_LOGGING_FORMAT how it looks:
+  FABRIC_LOGGING_SPEC=info:orderer.common.broadcast=debug FABRIC_LOGGING_FORMAT=json orderer";
 
 /// An ordering service node: takes envelopes, agrees on their order with its fellows, and hands out blocks.
 #[derive(Debug, Parser)]
@@ -52,7 +53,8 @@ struct CommandLine {
 
 const TEACHING_START: &str = "\
 What it does: reads orderer.yaml, opens the channels in its data folder, and serves until it is told to stop.
-SIGTERM stops it in order: it takes nothing more, and orders what it has accepted.
+SIGTERM stops it in order: it takes nothing more, orders what it has accepted, and hands leadership on. A second one
+stops it at once. SIGUSR1 writes what it is doing to the log.
 
 Examples:
   FABRIC_CFG_PATH=/etc/my-node orderer start
@@ -62,7 +64,7 @@ Examples:
 It is ready when the log says `Beginning to serve requests`. No orderer.yaml yet? orderer quickstart makes one.
 
 Exit status: 0 after it was told to stop; 1 for the configuration or a listener; 2 for the node's identity, its
-data folder, or the logging spec.";
+data folder, or the logging spec or format; 143 after a second SIGTERM.";
 
 const TEACHING_VERSION: &str = "\
 Examples:

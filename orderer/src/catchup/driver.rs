@@ -28,6 +28,10 @@ use super::plan::{Action, Goal, Plan, SourceId, Trouble};
 use super::puller::Puller;
 use super::verifier::{Anchor, Verdict, Verifier};
 use super::{Appender, report};
+use crate::logging::seldom::Seldom;
+
+/// Blocks said to have come within a second.
+const BLOCKS_SAID_MAX: u32 = 5;
 
 /// What is to be fetched, and into what.
 pub struct Job {
@@ -109,6 +113,7 @@ struct Written {
 struct Driver {
     job: Job,
     channel: ChannelId,
+    said: Seldom<()>,
     began: Instant,
     plan: Plan,
     slots: Vec<Slot>,
@@ -128,6 +133,7 @@ impl Driver {
             plan: Plan::new(job.puller.limits(), job.goal, job.appender.tip().height, 0),
             job,
             channel,
+            said: Seldom::new(BLOCKS_SAID_MAX, Duration::from_secs(1)),
             began: Instant::now(),
             slots: Vec::new(),
             steps: FuturesUnordered::new(),
@@ -291,6 +297,7 @@ impl Driver {
         let fault = verdict.fault.map(|fault| fault.to_string());
         let brings_config = verdict.good.last().is_some_and(|(_, config)| config.is_some());
         for (block, config) in verdict.good {
+            report::got(&self.channel, &block, &self.said);
             let (number, bytes) = (block.number(), block.bytes().len());
             let appended = self.job.appender.append(block, config.clone());
             self.writes.push_back(

@@ -1,10 +1,25 @@
-//! What the log says about sources: each change of state once.
+//! What the log says about sources, each change of state once, and about the blocks that come.
+
+use std::time::Instant;
 
 use client::Address;
-use protos::ChannelId;
+use protos::{ChannelId, SealedBlock};
 
 use super::LOGGER;
 use super::plan::Trouble;
+use crate::logging::seldom::{Seldom, more};
+
+/// A block has come and verified. Of many a second, a few are said.
+pub(super) fn got(channel: &ChannelId, block: &SealedBlock, said: &Seldom<()>) {
+    if let Some(kept_back) = said.tell((), Instant::now()) {
+        let (number, kib, more) = (
+            block.number(),
+            block.bytes().len().div_ceil(1024),
+            more(kept_back),
+        );
+        tracing::info!(target: LOGGER, %channel, "Got block [{number}] of size {kib}KB{more}");
+    }
+}
 
 /// A source is in trouble, or out of it. Nothing here needs anybody: other sources are asked, and this one again.
 pub(crate) fn log(channel: &ChannelId, source: &Address, trouble: Option<&Trouble>) {

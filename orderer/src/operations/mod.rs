@@ -44,6 +44,7 @@ use tokio_util::sync::CancellationToken;
 use crate::admin;
 use crate::config::{Config, Listen};
 use crate::logging::Logging;
+use crate::logging::entries::Counted;
 use crate::server::{Node, RunError, listen};
 use crate::tls::{Acceptor, Incoming};
 use facts::{Life, Watched};
@@ -71,6 +72,11 @@ pub trait Loggers: Send + Sync + 'static {
     /// # Errors
     /// In the reference's words: it is none. The old one stays.
     fn set_spec(&self, spec: &str) -> Result<(), String>;
+
+    /// Entries checked and written so far, by level; nothing where they are not counted.
+    fn counted(&self) -> Vec<Counted> {
+        Vec::new()
+    }
 }
 
 impl Loggers for Logging {
@@ -80,6 +86,10 @@ impl Loggers for Logging {
 
     fn set_spec(&self, spec: &str) -> Result<(), String> {
         Self::set_spec(self, spec).map_err(|error| error.to_string())
+    }
+
+    fn counted(&self) -> Vec<Counted> {
+        self.entries().counted().collect()
     }
 }
 

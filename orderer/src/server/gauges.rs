@@ -10,6 +10,7 @@ use consensus::{ClusterStatus, Members};
 use crate::admin::{ChannelInfo, Registrar as _, Relation, Status};
 use crate::cluster::{Cluster, Refused};
 use crate::config::Config;
+use crate::logging::entries::Counted;
 use crate::metrics::{ChannelMetrics, Families, Metrics, disk};
 use crate::multichannel::channel::{Channel, Part};
 use crate::multichannel::health::Health;
@@ -100,6 +101,15 @@ impl Sources {
                     .set(left / DAY_SECONDS);
             }
         }
+    }
+}
+
+/// Takes over how many log entries were checked and written.
+pub(super) fn sample_log(metrics: &Metrics, counted: &[Counted]) {
+    let logging = &metrics.families().logging;
+    for level in counted {
+        logging.checked.with(&[level.level]).raise_to(level.checked);
+        logging.written.with(&[level.level]).raise_to(level.written);
     }
 }
 

@@ -126,8 +126,9 @@ pub fn run(config: &Config, loggers: Arc<dyn Loggers>) -> Result<(), RunError> {
         .map_err(RunError::Runtime)?;
     let mut signals = Signals::install().map_err(RunError::Runtime)?;
     let served = runtime.block_on(async {
-        let operations = Operations::start(config, loggers).await?;
+        let operations = Operations::start(config, Arc::clone(&loggers)).await?;
         let metrics = Arc::<Metrics>::default();
+        metrics.sample_with(move |metrics| gauges::sample_log(metrics, &loggers.counted()));
         if config.metrics == MetricsProvider::Prometheus {
             let metrics = Arc::clone(&metrics);
             operations.expose(Arc::new(move || metrics.render()));

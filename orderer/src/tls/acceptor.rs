@@ -276,6 +276,8 @@ fn handshake_text(error: &std::io::Error) -> String {
             alert @ (Alert::CertificateExpired
             | Alert::CertificateRevoked
             | Alert::CertificateUnknown
+            | Alert::UnknownCA
+            | Alert::DecryptError
             | Alert::UnsupportedCertificate),
         )) => format!("remote error: tls: bad certificate ({alert:?})"),
         _ => error.to_string(),

@@ -69,6 +69,7 @@ pub(super) struct Driver {
     transport: Arc<dyn Transport>,
     core: RaftCore,
     notices: Notices,
+    began: Instant,
     chosen: Chosen,
     shared: Arc<Shared>,
     mailbox: MailboxReceiver,
@@ -138,6 +139,7 @@ impl Driver {
             support,
             core,
             notices,
+            began: Instant::now(),
             suspicion: Suspicion::new(chosen.eviction_suspicion),
             chosen,
             shared,
@@ -364,6 +366,7 @@ impl Driver {
                 block,
                 metadata,
             } => {
+                self.notices.writing(number, &metadata, self.began.elapsed());
                 let written = self.support.write_block(block, wrap(metadata));
                 let event = written.map(move |result| report(result, Event::Written { number }));
                 self.writing.push_back(event.boxed());
@@ -373,6 +376,7 @@ impl Driver {
                 block,
                 metadata,
             } => {
+                self.notices.writing(number, &metadata, self.began.elapsed());
                 let written = self.support.write_config_block(block, wrap(metadata));
                 let support = Arc::clone(&self.support);
                 let event = written.map(move |result| match result {
