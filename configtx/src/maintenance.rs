@@ -4,7 +4,8 @@
 //! NORMAL etcdraft -> MAINTENANCE etcdraft -> MAINTENANCE BFT -> NORMAL BFT
 //! ```
 //!
-//! Each arrow is one update. Source: `docs/spec/rules.md` §8.4.
+//! Each arrow is one update. Source: `docs/spec/rules.md` §8.4. Tools compare the first words of some texts
+//! (`docs/spec/dropin.md` §3); what follows them is ours.
 
 use protos::wire::common::Consenter as BftConsenter;
 use protos::wire::etcdraft::Consenter as RaftConsenter;
@@ -29,8 +30,8 @@ pub enum MaintenanceError {
     },
     /// Something changes together with the state.
     #[error(
-        "ConsensusType.State changes from {from} to {to}, and such an update may write nothing but \
-         /Channel/Orderer/ConsensusType: {found}"
+        "{found}: ConsensusType.State changes from {from} to {to}, and such an update may write nothing but \
+         /Channel/Orderer/ConsensusType"
     )]
     NotAlone {
         /// The state in force.
@@ -62,7 +63,9 @@ pub enum MaintenanceError {
         after: ConsensusState,
     },
     /// A type to which no way leads.
-    #[error("consensus type may not change from {old:?} to {new:?}, only to {BFT:?}")]
+    #[error(
+        "attempted to change consensus type from {old} to {new}, transition not supported, only one to {BFT} is"
+    )]
     Target {
         /// The type in force.
         old: String,
@@ -70,13 +73,19 @@ pub enum MaintenanceError {
         new: String,
     },
     /// The metadata of the new type is not good.
-    #[error(transparent)]
+    #[error("invalid BFT metadata configuration: {0}")]
     Options(#[from] BftOptionsError),
     /// The consenters in force cannot be read.
     #[error("consenters in force: {0}")]
     Consenters(#[from] ConsensusMetadataError),
+    /// Nobody would take part.
+    #[error("invalid BFT consenter mapping configuration: Invalid new config: bft consenters are missing")]
+    NoConsenters,
     /// Members would come or go with the type.
-    #[error("value Orderers has {found} consenters, expected {expected}: those of the type in force")]
+    #[error(
+        "invalid BFT consenter mapping configuration: value Orderers has {found} consenters, expected {expected}: \
+         those of the type in force"
+    )]
     ConsenterCount {
         /// In force.
         expected: usize,
@@ -85,7 +94,8 @@ pub enum MaintenanceError {
     },
     /// A member that is not among the new ones.
     #[error(
-        "value Orderers has no consenter with host {host}, port {port} and the TLS certificates that it has now"
+        "invalid BFT consenter mapping configuration: No suitable BFT consenter for Raft consenter {host}:{port}: \
+         value Orderers has none with this address and the TLS certificates that it has now"
     )]
     ConsenterMissing {
         /// Its host.
@@ -143,10 +153,15 @@ fn check_alone(update: &Update) -> Result<(), String> {
     let path = format!("{root}/{ORDERER}");
     let orderer = written_members(update, &path).ok_or("it does not write that value")?;
     if let Some(group) = orderer.groups.first() {
-        return Err(format!("it writes group {path}/{group}"));
+        return Err(format!(
+            "config update contains changes to groups within the Orderer group: it writes {path}/{group}"
+        ));
     }
     if let Some(value) = orderer.values.iter().find(|value| *value != CONSENSUS_TYPE) {
-        return Err(format!("it writes value {path}/{value}"));
+        return Err(format!(
+            "config update contain more then just the ConsensusType value in the Orderer group: it writes \
+             {path}/{value}"
+        ));
     }
     if orderer.values.is_empty() {
         return Err("it does not write that value".to_owned());
@@ -182,6 +197,9 @@ fn check_type_change(old: &OrdererConfig, new: &OrdererConfig) -> Result<(), Mai
 
 /// The same members: as many, each with its address and its certificates.
 fn check_mapping(raft: &[RaftConsenter], bft: &[BftConsenter]) -> Result<(), MaintenanceError> {
+    if bft.is_empty() {
+        return Err(MaintenanceError::NoConsenters);
+    }
     if raft.len() != bft.len() {
         return Err(MaintenanceError::ConsenterCount {
             expected: raft.len(),

@@ -188,6 +188,11 @@ impl Certificate {
         &self.serial
     }
 
+    /// The serial number in decimal.
+    pub fn serial_decimal(&self) -> String {
+        decimal(&self.serial)
+    }
+
     pub(crate) fn raw_subject(&self) -> &[u8] {
         &self.der[self.subject.clone()]
     }
@@ -272,6 +277,26 @@ fn place_of(whole: &[u8], part: &[u8]) -> Option<Range<usize>> {
     let start = part.as_ptr().addr().checked_sub(whole.as_ptr().addr())?;
     let end = start.checked_add(part.len()).filter(|end| *end <= whole.len())?;
     Some(start..end)
+}
+
+/// A big-endian number of any length in decimal.
+fn decimal(number: &[u8]) -> String {
+    // Least significant digit first.
+    let mut digits = vec![0_u32];
+    for byte in number {
+        let mut carry = u32::from(*byte);
+        for digit in &mut digits {
+            carry += *digit * 256;
+            *digit = carry % 10;
+            carry /= 10;
+        }
+        while carry > 0 {
+            digits.push(carry % 10);
+            carry /= 10;
+        }
+    }
+    let digits = digits.iter().rev();
+    digits.filter_map(|digit| char::from_digit(*digit, 10)).collect()
 }
 
 fn without_leading_zeros(number: &[u8]) -> &[u8] {

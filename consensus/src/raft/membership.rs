@@ -49,9 +49,14 @@ pub enum MembershipError {
     },
     /// Too few members would be alive to go on.
     #[error(
-        "{alive} of the {members} consenters that there would be are known to be alive, {quorum} are needed to {step}"
+        "{active} out of {now} nodes are alive, configuration will result in quorum loss: to {step}, {quorum} of the \
+         {members} consenters that there would be must be alive, {alive} are known to be"
     )]
     QuorumLoss {
+        /// Alive now.
+        active: usize,
+        /// Members now.
+        now: usize,
         /// What the update does.
         step: &'static str,
         /// Alive now, without the one that goes or changes.
@@ -115,15 +120,27 @@ impl MemberChange {
             let others = active.iter().filter(|id| Some(**id) != gone);
             others.collect::<BTreeSet<_>>().len()
         };
-        let (step, alive, matters) = match self {
+        let (step, alive, matters, now) = match self {
             Self::None => return Ok(()),
-            Self::Add { .. } => ("add one", alive_without(None), members > 2),
-            Self::Rotate { id, .. } => ("rotate a certificate", alive_without(Some(id)), members > 2),
-            Self::Remove { id } => ("remove one", alive_without(Some(id)), true),
+            Self::Add { .. } => (
+                "add one",
+                alive_without(None),
+                members > 2,
+                members.saturating_sub(1),
+            ),
+            Self::Rotate { id, .. } => (
+                "rotate a certificate",
+                alive_without(Some(id)),
+                members > 2,
+                members,
+            ),
+            Self::Remove { id } => ("remove one", alive_without(Some(id)), true, members + 1),
         };
         let quorum = members / 2 + 1;
         if matters && alive < quorum {
             return Err(MembershipError::QuorumLoss {
+                active: alive_without(None),
+                now,
                 step,
                 alive,
                 members,

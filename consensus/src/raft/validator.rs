@@ -1,10 +1,11 @@
-//! `RaftValidator`: the consenter's part of a raft channel's config (`docs/spec/rules.md` §8.3).
+//! `RaftValidator`: the consenter's part of a raft channel's config (`docs/spec/rules.md` §8.3). The first words of its
+//! refusals are those that tools compare (`docs/spec/dropin.md` §3).
 
 use std::collections::BTreeSet;
 use std::time::SystemTime;
 
 use configtx::consensus_metadata::{BFT, ConsensusMetadataError, ETCDRAFT, RaftMetadata};
-use configtx::identity::{TlsAuthorities, TlsCertificateError};
+use configtx::identity::{Certificate, ChainError, TlsAuthorities, TlsCertificateError};
 use configtx::{Bundle, Severity};
 use protos::wire::etcdraft::Consenter;
 
@@ -28,13 +29,22 @@ pub enum RaftMetadataError {
     /// Options or consenters are not usable.
     #[error(transparent)]
     Settings(#[from] ConsensusMetadataError),
+    /// An update leads to metadata that is not good.
+    #[error("invalid new config metadata: {0}")]
+    New(Box<Self>),
     /// A certificate of a consenter is not good.
-    #[error("{side} TLS certificate of consenter {consenter}: {source}")]
+    #[error(
+        "consenter {consenter} has invalid certificate: verifying tls {side} cert{}: {}{source}",
+        numbered(serial.as_deref()),
+        usual_words(source)
+    )]
     Certificate {
         /// `host:port` of the consenter.
         consenter: String,
         /// `client` or `server`.
         side: &'static str,
+        /// In decimal; none if the certificate does not read.
+        serial: Option<String>,
         /// What is wrong.
         source: TlsCertificateError,
     },
@@ -50,7 +60,10 @@ pub enum RaftMetadataError {
     #[error(transparent)]
     Membership(#[from] MembershipError),
     /// A channel on its way to BFT, where every orderer organisation must say where its nodes are.
-    #[error("endpoints of orderer organisation {org} are missing, consensus type {BFT} needs them")]
+    #[error(
+        "illegal orderer config detected during consensus metadata validation: endpoints of org {org} are missing, \
+         consensus type {BFT} needs them"
+    )]
     NoEndpoints {
         /// Name of its group.
         org: String,
@@ -76,20 +89,29 @@ impl MetadataValidator for RaftValidator {
 }
 
 fn validate(change: &ConfigChange<'_>) -> Result<(), RaftMetadataError> {
-    let metadata = &change.new.orderer().consensus_type.metadata;
-    if metadata.is_empty() {
-        return Err(RaftMetadataError::Empty);
-    }
-    let new = RaftMetadata::read(metadata, Severity::Intake)?.consenters;
+    let in_words = |error| match change.old {
+        Some(_) => RaftMetadataError::New(Box::new(error)),
+        None => error,
+    };
+    let new = read(change.new).map_err(in_words)?;
     let members = change.old.map_or(Ok(MemberChange::None), |old| {
         MemberChange::between(&consenters_in_force(old), &change.members.ids, &new)
     });
     // Who is new cannot be said while too much changes at once; then all certificates are judged as old ones.
     let newcomer = members.as_ref().ok().and_then(|change| change.newcomer());
-    check_certificates(change.new, &new, newcomer, change.now)?;
-    check_distinct(&new)?;
+    check_certificates(change.new, &new, newcomer, change.now).map_err(in_words)?;
+    check_distinct(&new).map_err(in_words)?;
     members?.check_quorum(new.len(), &change.members.active)?;
     Ok(())
+}
+
+/// The consenters of a config that is to be judged.
+fn read(bundle: &Bundle) -> Result<Vec<Consenter>, RaftMetadataError> {
+    let metadata = &bundle.orderer().consensus_type.metadata;
+    if metadata.is_empty() {
+        return Err(RaftMetadataError::Empty);
+    }
+    Ok(RaftMetadata::read(metadata, Severity::Intake)?.consenters)
 }
 
 /// The consenters that the config in force names. One that was committed without any has none.
@@ -119,6 +141,7 @@ fn check_certificates(
                     return Err(RaftMetadataError::Certificate {
                         consenter: address(consenter),
                         side,
+                        serial: Certificate::from_pem(pem).ok().map(|read| read.serial_decimal()),
                         source: error,
                     });
                 }
@@ -127,6 +150,21 @@ fn check_certificates(
         }
     }
     Ok(())
+}
+
+/// How tools expect the certificate to be named (`docs/spec/dropin.md` §3).
+fn numbered(serial: Option<&str>) -> String {
+    serial.map_or(String::new(), |serial| format!(" with serial number {serial}"))
+}
+
+/// What tools search for when a certificate has no chain; what we found follows it.
+fn usual_words(error: &TlsCertificateError) -> &'static str {
+    match error {
+        TlsCertificateError::Chain(ChainError::UnknownAuthority { .. }) => {
+            "x509: certificate signed by unknown authority: "
+        }
+        _ => "",
+    }
 }
 
 /// A consenter may use one certificate for both sides, but none of another consenter.

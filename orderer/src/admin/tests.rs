@@ -92,6 +92,7 @@ impl Registrar for Fake {
         channels.retain(|info| info.name != *channel);
         let removed = match (before > channels.len(), channel.as_str()) {
             (true, "stuck") => Err(RemoveError::Failed("disk".to_owned())),
+            (true, "going") => Err(RemoveError::Pending),
             (true, _) => Ok(()),
             (false, _) => Err(RemoveError::NoChannel),
         };
@@ -576,6 +577,21 @@ async fn each_failed_update_has_its_status_and_text() {
             400,
             "cannot update: failed update config of channel ch1: stale",
         ),
+        (
+            UpdateError::Follower,
+            403,
+            "cannot update: channel is not ready, he is a follower",
+        ),
+        (
+            UpdateError::PendingRemoval,
+            409,
+            "cannot update: channel pending removal",
+        ),
+        (
+            UpdateError::RemovalFailed,
+            500,
+            "cannot update: channel removal failure",
+        ),
         (UpdateError::Internal("bug".to_owned()), 500, "cannot update: bug"),
     ] {
         let fake = Fake {
@@ -596,7 +612,7 @@ async fn a_removed_channel_is_204_and_then_404() {
     registrar
         .channels
         .lock()
-        .extend([channel("ch1"), channel("stuck")]);
+        .extend([channel("ch1"), channel("stuck"), channel("going")]);
     let remove = async |name| {
         send(
             addr,
@@ -610,6 +626,7 @@ async fn a_removed_channel_is_204_and_then_404() {
     for (name, status, text) in [
         ("ch1", 404, "cannot remove: channel does not exist"),
         ("stuck", 500, "cannot remove: disk"),
+        ("going", 409, "cannot remove: channel pending removal"),
         ("Bad", 400, "invalid channel ID: "),
     ] {
         let reply = remove(name).await;

@@ -178,6 +178,36 @@ fn a_node_without_tls_reaches_nobody_and_says_why() {
 }
 
 #[tokio::test]
+async fn a_certificate_renewed_for_the_same_key_needs_no_other_config() {
+    let world = World::new();
+    let (one, mut two) = (world.node(1).await, world.node(2).await);
+    let _receiver = two.join("ch", &[&one]);
+    let sender = one.join("ch", &[&two]);
+    for node in [&one, &two] {
+        let renewed = world.authority.renew("renewed", &node.pair);
+        assert_ne!(renewed.certificate, node.pair.certificate);
+        node.files.replace(&renewed);
+        node.cluster.reload().unwrap();
+        // Its channels still list the certificate that it had.
+        assert!(node.cluster.is_self(node.pair.certificate.as_bytes()));
+    }
+    let beat = || sender.send(TWO, MessageKind::Heartbeat, consensus(b"renewed", b""));
+    until(async {
+        loop {
+            let _ = beat();
+            let arrived = tokio::time::timeout(Duration::from_millis(50), two.next("ch"));
+            if arrived
+                .await
+                .is_ok_and(|(_, message)| text_of(&message) == b"renewed")
+            {
+                return;
+            }
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_new_certificate_of_this_node_is_shown_after_a_reload() {
     let world = World::new();
     let (one, mut two) = (world.node(1).await, world.node(2).await);

@@ -281,6 +281,16 @@ fn a_variable_overrides_the_file() {
 }
 
 #[test]
+fn of_a_variable_that_is_set_twice_the_last_one_counts() {
+    let twice = [
+        ("ORDERER_GENERAL_LISTENPORT", "8000"),
+        ("ORDERER_GENERAL_LISTENPORT", "9000"),
+    ];
+    let config = parse_with("", &twice).expect("a good file");
+    assert_eq!(config.general.listen.port, 9000);
+}
+
+#[test]
 fn a_variable_works_without_its_section_in_the_file() {
     let variables = [
         ("ORDERER_GENERAL_AUTHENTICATION_NOEXPIRATIONCHECKS", "true"),

@@ -1,10 +1,11 @@
 //! What becomes of a `CONFIG_UPDATE`: the new config is computed, checked and wrapped as a CONFIG envelope.
 //!
 //! ```text
-//! Admitted -> new config -> consenter's metadata -> wrapped, signed by this node -> filters again
-//!          -> maintenance step -> what the consenter asks before ordering -> Checked
+//! Admitted -> new config -> maintenance step -> consenter's metadata -> wrapped, signed by this node -> filters again
+//!          -> what the consenter asks before ordering -> Checked
 //! ```
 //!
+//! The maintenance step comes early, since a consenter cannot judge the metadata of a type that it may not become.
 //! The steps and their statuses are those of `docs/spec/behaviour.md` §1.4 and `docs/spec/rules.md` §8.
 
 use std::sync::Arc;
@@ -58,7 +59,7 @@ pub enum UpdateRefusal {
     #[error(transparent)]
     Consenter(#[from] NotAvailable),
     /// The consenter refuses its part of the config.
-    #[error("consensus metadata update is invalid: {0}")]
+    #[error("consensus metadata update for channel config update is invalid: {0}")]
     Metadata(#[from] MetadataError),
 }
 
@@ -76,6 +77,7 @@ impl Admitted {
         };
         let Proposal { update, bundle } = propose_config_update(current, self.opened.data.clone())
             .map_err(|error| refused(error.into()))?;
+        maintenance::check(current, &bundle, &update).map_err(ProcessError::MaintenanceStep)?;
         let validator = metadata_validators()
             .get(&current.orderer().consensus_type.kind)
             .map_err(|error| refused(error.into()))?;
@@ -89,7 +91,6 @@ impl Admitted {
             .validate(&change)
             .map_err(|error| refused(error.into()))?;
         let envelope = self.wrap(&bundle, proposer)?;
-        maintenance::check(current, &bundle, &update).map_err(ProcessError::MaintenanceStep)?;
         validator
             .validate_for_ordering(&change)
             .map_err(ProcessError::Consensus)?;

@@ -81,7 +81,9 @@ pub enum ProcessError {
     #[error("config update for existing channel did not pass final checks: {0}")]
     FinalChecks(Box<Self>),
     /// A step into, within or out of maintenance that may not be made.
-    #[error("config update for existing channel did not pass maintenance checks: {0}")]
+    #[error(
+        "config update for existing channel did not pass maintenance checks: config transaction inspection failed: {0}"
+    )]
     MaintenanceStep(MaintenanceError),
     /// The consenter does not order such a config.
     #[error("consensus refuses the config: {0}")]

@@ -58,9 +58,19 @@ impl Authority {
         self.issue_between(name, 2020, 2090)
     }
 
+    /// Another certificate for the key of `pair`.
+    pub(crate) fn renew(&self, name: &str, pair: &Pair) -> Pair {
+        let key = KeyPair::from_pem(&pair.key).expect("a key");
+        self.certify(name, &key, (2021, 2090))
+    }
+
     /// As [`issue`](Self::issue), valid from the first day of one year to the first day of another.
     pub(crate) fn issue_between(&self, name: &str, from: i32, to: i32) -> Pair {
         let key = KeyPair::generate_for(self.algorithm).expect("a key");
+        self.certify(name, &key, (from, to))
+    }
+
+    fn certify(&self, name: &str, key: &KeyPair, (from, to): (i32, i32)) -> Pair {
         let names = ["localhost".to_owned(), "127.0.0.1".to_owned()];
         let mut params = CertificateParams::new(names).expect("names");
         params.distinguished_name.push(DnType::CommonName, name);
@@ -70,7 +80,7 @@ impl Authority {
             ExtendedKeyUsagePurpose::ServerAuth,
             ExtendedKeyUsagePurpose::ClientAuth,
         ];
-        let certificate = params.signed_by(&key, &self.issuer).expect("a certificate");
+        let certificate = params.signed_by(key, &self.issuer).expect("a certificate");
         Pair {
             certificate: certificate.pem(),
             key: key.serialize_pem(),

@@ -15,6 +15,7 @@
 //! | `many` | 500 channels |
 //! | `ending` | nodes that are told to end |
 //! | `refused` | messages that no peer would send |
+//! | `relied_on` | other habits of `docs/spec/dropin.md` §3 and §5 |
 //! | `told` | the log texts of `docs/spec/dropin.md` §2 |
 //!
 //! Links that are cut or slow are the suite `cluster_netns`, which needs root.
@@ -27,6 +28,7 @@ mod many;
 mod membership;
 mod quorum;
 mod refused;
+mod relied_on;
 mod told;
 mod wiped;
 
@@ -90,6 +92,10 @@ fn main() -> ExitCode {
         refused::oversized_messages_are_refused,
         refused::replayed_messages_change_nothing,
         refused::services_of_other_consensus_types_are_refused,
+        relied_on::a_member_without_leader_still_answers_its_administrators,
+        relied_on::a_member_of_a_new_organisation_and_its_authority_come_in_one_update,
+        relied_on::a_member_that_comes_with_the_genesis_block_after_all_others_have_changed_takes_part,
+        relied_on::five_of_seven_one_of_them_outdated_find_each_other,
         told::leaders_and_active_nodes_are_told_in_order,
         told::leaders_are_told_again_after_a_restart,
         told::the_first_leader_is_the_one_that_the_channels_name_decides,

@@ -9,9 +9,9 @@ use configtx::{Bundle, validator};
 use consensus::Members;
 use orderer::processor::{self, ProcessError, Proposer, Rules, Verdict};
 use prost::Message as _;
-use protos::wire::common::{ConfigGroup, Status};
-use protos::wire::orderer::ConsensusType;
+use protos::wire::common::{ConfigGroup, ConfigValue, Consenter, Orderers, Status};
 use protos::wire::orderer::consensus_type::State;
+use protos::wire::orderer::{ConsensusType, smartbft};
 use protos::{BlockNumber, block};
 
 use super::field::{Field, group, refusal, replay, set_batch, set_value};
@@ -114,4 +114,60 @@ fn a_raft_channel_enters_and_leaves_maintenance_with_nothing_else_in_the_same_up
     let left = propose(&field, &entered, |root| set_state(root, State::Normal)).expect("left");
     assert_eq!(left.sequence().0, 2);
     assert_eq!(left.orderer().consensus_type.kind, "etcdraft");
+}
+
+/// Sets type and metadata of the consensus, and who takes part in BFT.
+fn set_bft(root: &mut ConfigGroup, options: &smartbft::Options, consenters: Vec<Consenter>) {
+    let orderer = group(root, &["Orderer"]);
+    let mut value = ConsensusType::decode(orderer.values["ConsensusType"].value.clone()).expect("a type");
+    "BFT".clone_into(&mut value.r#type);
+    value.metadata = options.encode_to_vec().into();
+    set_value(orderer, "ConsensusType", value.encode_to_vec().into());
+    let mapping = Orderers {
+        consenter_mapping: consenters,
+    };
+    let mapping = ConfigValue {
+        value: mapping.encode_to_vec().into(),
+        mod_policy: "Admins".to_owned(),
+        ..ConfigValue::default()
+    };
+    orderer.values.insert("Orderers".to_owned(), mapping);
+}
+
+/// `docs/spec/dropin.md` §3. The other texts of this kind are compared with the reference's own by the vectors.
+#[test]
+fn a_step_to_bft_that_may_not_be_made_is_refused_in_the_words_tools_compare() {
+    let field = Field::prepare(false);
+    let genesis = Arc::new(Bundle::from_block(&field.raft_genesis()).expect("a config"));
+    let entered = propose(&field, &genesis, |root| set_state(root, State::Maintenance)).expect("entered");
+    let good = configtx::genesis::bft_options();
+    let bad = smartbft::Options {
+        request_pool_size: 0,
+        ..good.clone()
+    };
+    let stranger = Consenter {
+        id: 1,
+        host: "elsewhere".to_owned(),
+        port: 7050,
+        ..Consenter::default()
+    };
+    for (options, consenters, text) in [
+        (&bad, vec![stranger.clone()], "invalid BFT metadata configuration"),
+        (
+            &good,
+            Vec::new(),
+            "invalid BFT consenter mapping configuration: Invalid new config: bft consenters are missing",
+        ),
+        (
+            &good,
+            vec![stranger],
+            "invalid BFT consenter mapping configuration: No suitable BFT consenter for Raft consenter",
+        ),
+    ] {
+        let refused = propose(&field, &entered, |root| set_bft(root, options, consenters));
+        let told = refused.expect_err("a refusal").to_string();
+        let prefix = "config update for existing channel did not pass maintenance checks: config transaction \
+                      inspection failed: ";
+        assert!(told.starts_with(&format!("{prefix}{text}")), "{told}");
+    }
 }

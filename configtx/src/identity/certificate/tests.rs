@@ -21,6 +21,7 @@ fn the_fields_that_decide_are_read() {
     assert_eq!(certificate.common_name(), "User1");
     assert_eq!(certificate.organizational_units(), ["client", "sales"]);
     assert_eq!(certificate.serial(), [9]);
+    assert_eq!(certificate.serial_decimal(), "9");
     assert_eq!(certificate.public_key(), key.signer().public_key());
     assert!(!certificate.is_authority() && certificate.subject_key_id().is_some());
     let year = Duration::from_hours(365 * 24);
@@ -40,6 +41,20 @@ fn pem_and_der_are_the_same_certificate() {
         Certificate::from_pem(&root.der).unwrap_err(),
         CertificateError::NotPem
     );
+}
+
+#[test]
+fn a_serial_number_is_written_in_decimal_whatever_its_length() {
+    let long = [0xa1, 0x4b, 0xf8, 0x9b, 0xd5, 0xd7, 0xc1, 0x6a, 0x00, 0xff];
+    for (serial, expected) in [
+        (&[][..], "0"),
+        (&[255], "255"),
+        (&[1, 0], "256"),
+        (&[0xff; 8], "18446744073709551615"),
+        (&long, "761702423694606531690751"),
+    ] {
+        assert_eq!(decimal(serial), expected);
+    }
 }
 
 #[test]

@@ -85,7 +85,8 @@ fn one_may_come_while_a_quorum_of_the_new_set_is_alive() {
     assert_eq!(judge(Some(&old), &new, &[1, 2, 3]), Ok(()));
     assert_eq!(
         judge(Some(&old), &new, &[1, 2]).unwrap_err(),
-        "2 of the 4 consenters that there would be are known to be alive, 3 are needed to add one"
+        "2 out of 3 nodes are alive, configuration will result in quorum loss: to add one, 3 of the 4 consenters that \
+         there would be must be alive, 2 are known to be"
     );
 }
 
@@ -94,23 +95,30 @@ fn each_fault_is_named() {
     type Change = fn(&mut ConfigMetadata);
     let old = raft_three();
     let cases: [(Change, &str); 6] = [
-        (|m| m.options = None, "etcdraft metadata has no options"),
+        (
+            |m| m.options = None,
+            "invalid new config metadata: etcdraft metadata has no options",
+        ),
         (
             |m| m.options.as_mut().unwrap().tick_interval = "-1s".to_owned(),
-            "TickInterval (-1s) must be greater than 0",
+            "invalid new config metadata: TickInterval (-1s) must be greater than 0",
         ),
-        (|m| m.consenters.clear(), "consenter set is empty"),
+        (
+            |m| m.consenters.clear(),
+            "invalid new config metadata: consenter set is empty",
+        ),
         (
             |m| m.consenters.truncate(1),
             "more than one consenter changes: none added, ",
         ),
         (
             |m| m.consenters[1].server_tls_cert = m.consenters[0].client_tls_cert.clone(),
-            "consenters o1.ord.vec.test:",
+            "invalid new config metadata: consenters o1.ord.vec.test:",
         ),
         (
             |m| m.consenters[2].server_tls_cert = b"x".to_vec().into(),
-            "server TLS certificate of consenter o3.ord.vec.test:",
+            "invalid new config metadata: consenter o3.ord.vec.test:7053 has invalid certificate: verifying tls server \
+             cert: ",
         ),
     ];
     for (change, expected) in cases {
@@ -126,7 +134,7 @@ fn metadata_may_not_be_emptied() {
     assert!(
         judge(Some(&old), &new, &[1, 2, 3])
             .unwrap_err()
-            .starts_with("etcdraft metadata is empty")
+            .starts_with("invalid new config metadata: etcdraft metadata is empty")
     );
 }
 
@@ -143,6 +151,35 @@ fn an_expired_certificate_is_forgiven_to_those_who_have_it_already() {
     // The same consenter, there from the beginning.
     assert_eq!(judge(Some(&new), &new, &[]), Ok(()));
     assert_eq!(judge(None, &new, &[]), Ok(()));
+}
+
+#[test]
+fn a_joined_config_is_refused_without_the_words_for_updates() {
+    let new = with_metadata(&raft_three(), |metadata| {
+        metadata.options.as_mut().unwrap().heartbeat_tick = 10;
+    });
+    assert_eq!(
+        judge(None, &new, &[]).unwrap_err(),
+        "ElectionTick (10) must be greater than HeartbeatTick (10)"
+    );
+}
+
+#[test]
+fn on_the_way_to_bft_endpoints_of_organisations_are_asked_for_in_the_words_tools_compare() {
+    let block = Block::decode(vector("blocks/raft-one-v2.block")).unwrap();
+    let old = Bundle::from_block(&block).unwrap();
+    let mut config = old.config().clone();
+    let root = config.channel_group.as_mut().unwrap();
+    let organisations = &mut root.groups.get_mut("Orderer").unwrap().groups;
+    for organisation in organisations.values_mut() {
+        organisation.values.remove("Endpoints");
+    }
+    let without = Bundle::new(old.channel_id().clone(), config).unwrap();
+    let new = with_type(&without, |consensus| consensus.r#type = "BFT".to_owned());
+    let told = judge(Some(&without), &new, &[]).unwrap_err();
+    let expected = "illegal orderer config detected during consensus metadata validation: endpoints of org OrdererOrg \
+                    are missing";
+    assert!(told.starts_with(expected), "{told}");
 }
 
 #[test]

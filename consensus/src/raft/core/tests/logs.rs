@@ -36,6 +36,26 @@ fn checkpoints_bound_the_log_on_disk_and_in_memory() {
 }
 
 #[test]
+fn an_interval_that_is_raised_counts_from_the_block_that_raises_it() {
+    let mut world = World::of(&[1]);
+    world.snapshot_interval = 1;
+    world.join(1, &[1]);
+    world.start_all();
+    world.elect();
+    world.order_large(1, "a", 100);
+    let checkpoint = |world: &World| {
+        let log = &world.nodes[&1].log;
+        log.checkpoint.as_ref().map(|checkpoint| checkpoint.block_number)
+    };
+    assert_eq!(checkpoint(&world), Some(BlockNumber(1)));
+    world.snapshot_interval = 1 << 20;
+    world.reconfigure(1, consenters(&[1]), "raise");
+    world.run();
+    assert_eq!(world.names(1), [vec!["a"], vec!["config"]]);
+    assert_eq!(checkpoint(&world), Some(BlockNumber(1)));
+}
+
+#[test]
 fn a_member_starts_from_its_checkpoint() {
     let (mut world, _) = far_behind();
     let leader = world.leader().unwrap();
