@@ -13,6 +13,7 @@
 //! |---|---|
 //! | [`routes`] | which gRPC method is served by whom |
 //! | [`connections`] | HTTP/2 connections of the gRPC listeners |
+//! | [`guarded`] | clients that ping too often, or never finish a head |
 //! | `gauges` | what is read off the node when somebody looks at its metrics |
 //! | `answering` | what signals ask of the node |
 //! | `others` | the other orderers, as the channels get them |
@@ -22,6 +23,7 @@
 mod answering;
 pub mod connections;
 mod gauges;
+pub mod guarded;
 mod others;
 pub mod routes;
 
@@ -48,9 +50,12 @@ use crate::catchup::{Puller, PullerError};
 use crate::cluster::{Cluster, Step};
 use crate::codec::ReceiveBudget;
 use crate::config::{Config, General, Listen, MetricsProvider, ServerTls};
+use crate::config_check::private::keys_that_others_read;
 use crate::deliver::Deliver;
+use crate::disk_guard;
+use crate::expiry;
 use crate::local_msp::{self, LocalMspError};
-use crate::metrics::{Metrics, statsd};
+use crate::metrics::{Counter, Metrics, statsd};
 use crate::multichannel::chain_support::NodeParts;
 use crate::multichannel::manager::{Manager, OpenError};
 use crate::multichannel::refused::Reports;
@@ -60,12 +65,14 @@ use crate::operations::{Loggers, Operations};
 use crate::report::tasks::Tasks;
 use crate::shutdown;
 use crate::signals::{Answering, Signals};
-use crate::tls::{self, Acceptor, Incoming, TlsError};
+use crate::throttle::Throttle;
+use crate::tls::{self, Acceptor, Bounds, Incoming, TlsError};
 use crate::trace::Trace;
 use crate::verify_pool::VerifyPool;
 use answering::{Listener, Running};
 use connections::Http2;
 use gauges::{CertificateEnd, Sources};
+use guarded::Manners;
 use others::Fellows;
 use routes::{ClusterRoutes, Routes, Serve};
 
@@ -225,7 +232,7 @@ impl Node {
             config.general.recv_bytes_max,
             front.stopping.clone(),
         );
-        let orderers = start_cluster(config, ingress.clone(), stop.clone()).await?;
+        let orderers = start_cluster(config, &metrics, ingress.clone(), stop.clone()).await?;
         let shared = orderers.is_none().then_some(ingress);
         let grpc = start_grpc(config, &manager, shared, front).await?;
         let acceptors = [Some(&grpc), orderers.as_ref()].into_iter().flatten();
@@ -241,6 +248,11 @@ impl Node {
         };
         metrics.sample_with(move |metrics| sources.sample(metrics));
         let statsd = start_statsd(config, &metrics, &stop);
+        for finding in keys_that_others_read(config) {
+            tracing::warn!(target: LOGGER, "{}", finding.text);
+        }
+        expiry::start(config, &manager);
+        disk_guard::start(config, &manager);
         Ok(Self {
             manager,
             cluster,
@@ -442,6 +454,7 @@ async fn start_grpc(
         tasks: front.tasks.clone(),
         trace: trace(config.debug.broadcast_trace.as_ref(), "Broadcast")?,
         metrics: Arc::clone(&front.metrics),
+        throttle: throttle(general, &manager.node().metrics),
     };
     let deliver = Deliver {
         channels: Arc::clone(manager) as _,
@@ -458,7 +471,7 @@ async fn start_grpc(
     };
     let routes = Routes::new(broadcast, deliver, step, front.health);
     let place = ("general", &general.listen, general.tls.as_ref());
-    start_http2(config, place, routes, front.stop).await
+    start_http2(config, &manager.node().metrics, place, routes, front.stop).await
 }
 
 /// Where requests are kept as files, if they are.
@@ -467,9 +480,18 @@ fn trace(folder: Option<&PathBuf>, function: &'static str) -> Result<Option<Trac
     started.transpose().map_err(RunError::Runtime)
 }
 
+/// Holds back clients, where the settings say so.
+fn throttle(general: &General, metrics: &Metrics) -> Option<Throttle> {
+    let throttled = metrics.families().protection.throttled.clone();
+    general
+        .throttling
+        .map(|settings| Throttle::new(settings, throttled))
+}
+
 /// The listener for other orderers alone, where there is one.
 async fn start_cluster(
     config: &Config,
+    metrics: &Metrics,
     ingress: Step,
     stop: CancellationToken,
 ) -> Result<Option<Listening>, RunError> {
@@ -477,7 +499,7 @@ async fn start_cluster(
         return Ok(None);
     };
     let place = ("cluster", &listener.listen, Some(&listener.tls));
-    start_http2(config, place, ClusterRoutes(ingress), stop)
+    start_http2(config, metrics, place, ClusterRoutes(ingress), stop)
         .await
         .map(Some)
 }
@@ -497,15 +519,24 @@ fn acceptor(
 /// Opens a gRPC listener: its name, where, and with what TLS.
 async fn start_http2(
     config: &Config,
+    metrics: &Metrics,
     (name, at, tls): (&'static str, &Listen, Option<&ServerTls>),
     routes: impl Serve,
     stop: CancellationToken,
 ) -> Result<Listening, RunError> {
     let general = &config.general;
     let acceptor = acceptor(name, tls, general)?;
-    let incoming = listen(name, at, acceptor.clone()).await?;
+    let incoming = listen(name, at, acceptor.clone(), bounds(name, general, metrics)).await?;
     let http2 = Http2 {
         keepalive: general.keepalive.clone(),
+        streams_max: general.limits.streams_per_connection,
+        manners: Manners {
+            ping_interval_min: general.keepalive.server_interval_min,
+            preface_time: general.connection_timeout,
+            header_time: general.limits.header_time,
+            pinged: refused(metrics, name, "pings"),
+            slow: refused(metrics, name, "slow_head"),
+        },
     };
     let address = incoming.local_addr();
     let connections = TaskTracker::new();
@@ -565,7 +596,8 @@ async fn start_admin(
             listener,
             source: Box::new(source),
         })?;
-    let incoming = listen(listener, &config.admin.listen, acceptor.clone()).await?;
+    let bounds = bounds(listener, &config.general, &manager.node().metrics);
+    let incoming = listen(listener, &config.admin.listen, acceptor.clone(), bounds).await?;
     let registrar = Arc::new(Participation(Arc::clone(manager)));
     let router = admin::router(registrar, config.participation.request_body_bytes_max);
     let address = incoming.local_addr();
@@ -579,11 +611,23 @@ async fn start_admin(
     })
 }
 
+/// What the listener of this name lets in.
+fn bounds(listener: &'static str, general: &General, metrics: &Metrics) -> Bounds {
+    Bounds::of(&general.limits, refused(metrics, listener, "too_many"))
+}
+
+/// Counts connections of `listener` that are refused or ended for this reason.
+fn refused(metrics: &Metrics, listener: &'static str, reason: &'static str) -> Counter {
+    let connections = &metrics.families().protection.connections;
+    connections.with(&[listener, reason])
+}
+
 /// Opens `listener` at an address.
 pub(crate) async fn listen(
     listener: &'static str,
     listen: &Listen,
     acceptor: Acceptor,
+    bounds: Bounds,
 ) -> Result<Incoming, RunError> {
     let failed = |source| RunError::Listen {
         listener,
@@ -591,7 +635,7 @@ pub(crate) async fn listen(
         source,
     };
     let bound = tls::bind(listen).await.map_err(failed)?;
-    Incoming::new(bound, acceptor).map_err(failed)
+    Incoming::bounded(bound, acceptor, bounds).map_err(failed)
 }
 
 #[cfg(test)]

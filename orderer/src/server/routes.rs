@@ -84,7 +84,7 @@ impl Routes {
         }
         let path = request.uri().path();
         let reply = match path {
-            BROADCAST => self.broadcast.call(request, peer.remote_addr),
+            BROADCAST => self.broadcast.call(request, peer),
             DELIVER => {
                 let client = Client::new(peer.remote_addr, peer.certificate());
                 self.deliver.call(request, client)
@@ -158,6 +158,12 @@ where
 fn is_grpc<B>(request: &Request<B>) -> bool {
     let content_type = request.headers().get(CONTENT_TYPE);
     content_type.is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"))
+}
+
+/// What a client is told on a connection that is one too many.
+pub fn too_many_connections() -> Reply {
+    let text = "this listener has as many connections as it may have (General.Limits.Connections)";
+    codec::refusal(&Status::unavailable(text), Call::unseen()).map(Either::Left)
 }
 
 fn not_grpc() -> Reply {

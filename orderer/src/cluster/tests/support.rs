@@ -22,7 +22,9 @@ use tokio_util::task::TaskTracker;
 
 use crate::cluster::{Cluster, Receivers, Step};
 use crate::config::{Config, Environment, General, Keepalive, Listen};
+use crate::metrics::Counter;
 use crate::server::connections::{self, Http2};
+use crate::server::guarded::Manners;
 use crate::server::routes::ClusterRoutes;
 use crate::tls::testing::{Authority, Files, Pair};
 use crate::tls::{Acceptor, Incoming, bind};
@@ -193,6 +195,14 @@ impl Node {
         let receivers = Arc::clone(&self.chains) as _;
         let ingress = Step::new(Arc::clone(&self.cluster), receivers, RECV_BYTES_MAX, seen);
         let http2 = Http2 {
+            streams_max: 1024,
+            manners: Manners {
+                ping_interval_min: Duration::from_mins(1),
+                preface_time: Duration::from_secs(5),
+                header_time: Duration::from_secs(10),
+                pinged: Counter::default(),
+                slow: Counter::default(),
+            },
             keepalive: Keepalive {
                 server_interval_min: Duration::from_mins(1),
                 server_interval: Duration::from_hours(2),
