@@ -27,9 +27,13 @@ test:
 conformance:
     cargo test --release -p tests --test conformance
 
-# Other people's clients against real nodes; needs Node.js and the npm registry. Words choose scripts.
+# Other people's clients against real nodes; needs Node.js, Python and registries. Words choose scripts.
 interop *words:
     tests/interop/run {{words}}
+
+# Linters of packaging; needs PyPI and systemd's tools.
+packaging:
+    packaging/check
 
 # The main job: a node, a channel, a load, and what came of it.
 quickstart *flags:

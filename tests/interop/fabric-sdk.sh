@@ -3,14 +3,6 @@
 source lib/check.sh
 source lib/node.sh
 
-# The crate's build script makes its messages anew with protoc, which is taken from PyPI.
-python=$(lib/python.sh grpcio-tools==1.81.1)
-protoc=$INTEROP_FOLDER/protoc
-printf '#!/bin/sh\nexec "%s" -m grpc_tools.protoc "$@"\n' "$python" >"$protoc"
-chmod +x "$protoc"
-PROTOC=$protoc cargo build --quiet --release --locked --manifest-path fabric-sdk/Cargo.toml \
-    --target-dir "${INTEROP_SDK_TARGET:-fabric-sdk/target}"
-
 ports 3
 launch fabric-sdk ORDERER_GENERAL_LISTENPORT="${port[0]}" ORDERER_GENERAL_TLS_ENABLED=true \
     ORDERER_ADMIN_LISTENADDRESS="127.0.0.1:${port[1]}" ORDERER_ADMIN_TLS_ENABLED=true \
@@ -26,6 +18,6 @@ works "the client of fabric-sdk" env \
     TLS_CA="$own_ca" TLS_CERTIFICATE="$operator/tls/client.crt" TLS_KEY="$operator/tls/client.key" \
     CHANNEL=raft-one GENESIS="$vectors/blocks/raft-one.block" USER_ORG=Org1 \
     USER_MSP_ID=Org1MSP USER_MSP="$users/User1@org1.vec.test/msp" USER_ADMIN_MSP="$users/Admin@org1.vec.test/msp" \
-    "${INTEROP_SDK_TARGET:-fabric-sdk/target}/release/interop-fabric-sdk"
+    "$INTEROP_FABRIC_SDK"
 checks=$((checks + $(sed -n 's/^checks: //p' <<<"$said")))
 ends TERM

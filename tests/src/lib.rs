@@ -18,9 +18,12 @@
 //! | `tests/drain.rs` | a node told to end orders what it accepted |
 //! | `tests/faults` | the faults of one node, each while another channel goes on |
 //! | `tests/full_disk.rs` | a disk that is really full; needs root |
+//! | `tests/install_page` | the commands of `docs/operating/install.md`, in copies of the machine's folders; needs root |
 //! | `tests/kill.rs` | a node killed in the middle of load, again and again |
+//! | `tests/packaging.rs` | unit, image and health check against the node |
 //! | `tests/quickstart.rs` | the main job from an empty folder: resumed, with a node that dies, with three nodes whose leader is killed |
 //! | `tests/restarts.rs` | three nodes stopped at once and started at once, twenty times, under load |
+//! | `tests/upgrade_page.rs` | the commands of `docs/operating/upgrade.md`, with a client at work |
 //! | `benches/cluster` | three real nodes: failing over, catching up, starting, at rest, under load |
 //! | `tests/simulation` | runs simulated clusters, one a seed |
 //! | `benches/throughput.rs` | a real node under load: envelopes a second, and who used the cores |
