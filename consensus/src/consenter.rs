@@ -7,6 +7,7 @@ use std::time::SystemTime;
 use bytes::Bytes;
 use configtx::Bundle;
 use configtx::consensus_metadata::{BFT, ETCDRAFT};
+use protos::block::Hash;
 use protos::{ChannelId, ConsenterId};
 
 use crate::bft::{BftMetadataError, BftValidator};
@@ -39,15 +40,37 @@ pub trait Consenter: Send + Sync {
         Ok(())
     }
 
+    /// Says that the channel will be removed from this node, which other nodes may keep: of what this consenter keeps
+    /// outside the ledger only what it owes to them stays, durably, for the case that the channel comes back. Only while
+    /// no chain of it runs, and before [`remove_channel`](Self::remove_channel); fine if there is nothing, and where the
+    /// channel is not removed in the end. Reads and writes the disk on the calling thread.
+    ///
+    /// # Errors
+    /// In words; it may be tried again.
+    fn retire_channel(&self, _channel: &ChannelId, _chain: RemovedChain) -> Result<(), String> {
+        Ok(())
+    }
+
     /// Takes away what this consenter keeps of a channel outside its ledger, durably, so that a channel of the same
-    /// name starts fresh. Only while no chain of it runs; fine if there is nothing. Reads and writes the disk on the
-    /// calling thread.
+    /// name starts fresh; but not what it keeps of one that was [retired](Self::retire_channel). Only while no chain of
+    /// it runs; fine if there is nothing. Reads and writes the disk on the calling thread.
     ///
     /// # Errors
     /// In words; it may be tried again.
     fn remove_channel(&self, _channel: &ChannelId) -> Result<(), String> {
         Ok(())
     }
+}
+
+/// By what a chain is known again whose ledger is removed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RemovedChain {
+    /// Hash of the genesis block's header.
+    pub genesis: Hash,
+    /// Hash of block 1's header; none if there is none.
+    pub first: Option<Hash>,
+    /// The metadata of the consensus type in the config in force.
+    pub metadata: Bytes,
 }
 
 /// Why a consenter does not run a channel.

@@ -51,7 +51,9 @@ pub mod transport;
 pub use block_source::BlockSource;
 pub use chain::{Chain, ChainFailure, ChainStatus, ClusterStatus, Ended, EnqueueError, Phase, ReceiveError};
 pub use chain::{Submission, SubmissionKind};
-pub use consenter::{ConfigChange, Consenter, ConsenterMetadata, HandleChainError, Members, MetadataError};
+pub use consenter::{
+    ConfigChange, Consenter, ConsenterMetadata, HandleChainError, Members, MetadataError, RemovedChain,
+};
 pub use consenter::{MetadataValidator, NotAvailable, Table, consenters, metadata_validators};
 pub use support::{BatchConfig, ConsenterSupport, Revalidate, RevalidateError, WriteError};
 pub use ticket::{Completion, Outcome, Ticket, TicketError, Tickets};

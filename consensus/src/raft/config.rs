@@ -7,11 +7,11 @@ use std::time::Duration;
 use protos::ChannelId;
 
 use super::chain::{Chosen, RaftChain};
-use super::log::RaftLog;
+use super::log::{RaftLog, Retired};
 use super::log_writer::LogWriter;
 use super::opening;
 use crate::chain::Chain;
-use crate::consenter::{Consenter, ConsenterMetadata, HandleChainError};
+use crate::consenter::{Consenter, ConsenterMetadata, HandleChainError, RemovedChain};
 use crate::support::ConsenterSupport;
 
 /// How long a submission waits for a leader at most, if the node does not say.
@@ -75,6 +75,21 @@ impl Consenter for RaftConsenter {
 
     fn before_following(&self, channel: &ChannelId) -> Result<(), String> {
         opening::note_pulls(channel, &*self.node.log)
+    }
+
+    fn retire_channel(&self, channel: &ChannelId, chain: RemovedChain) -> Result<(), String> {
+        let RemovedChain {
+            genesis,
+            first,
+            metadata,
+        } = chain;
+        let retired = Retired {
+            genesis,
+            first,
+            members: metadata,
+        };
+        let retired = self.node.log.retire(channel, retired);
+        retired.map_err(|error| error.to_string())
     }
 
     fn remove_channel(&self, channel: &ChannelId) -> Result<(), String> {

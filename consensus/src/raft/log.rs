@@ -5,6 +5,7 @@
 //! Types of raft-rs do not appear here.
 
 use bytes::Bytes;
+use protos::block::Hash;
 use protos::{BlockNumber, ChannelId, ConsenterId};
 
 /// All channels' logs of one node. Every call reads or writes the disk on the calling thread.
@@ -16,7 +17,12 @@ pub trait RaftLog: Send + Sync {
     /// there or all, and all once this has returned.
     fn write(&self, writes: &[(ChannelId, LogWrite)]) -> Result<(), LogError>;
 
-    /// Forgets everything about `channel`, durably.
+    /// Keeps what a member must not forget where the channel is removed from its node alone, and takes away the rest:
+    /// durable on return. Nothing is kept if it has never taken part.
+    fn retire(&self, channel: &ChannelId, retired: Retired) -> Result<(), LogError>;
+
+    /// Forgets everything about `channel`, durably. Where it was [retired](Self::retire), what that has kept stays, and
+    /// only the folders go that tools look at.
     fn remove(&self, channel: &ChannelId) -> Result<(), LogError>;
 }
 
@@ -33,6 +39,8 @@ pub struct LogState {
     pub checkpoint: Option<Checkpoint>,
     /// The rest, without gaps; the first follows the checkpoint or is nearer to the beginning.
     pub entries: Vec<LogEntry>,
+    /// The channel was removed from this node, and its ledger with it: what is above is from before.
+    pub retired: Option<Retired>,
 }
 
 impl LogState {
@@ -41,6 +49,12 @@ impl LogState {
         if write.resets {
             self.entries.clear();
             self.checkpoint = None;
+        }
+        if write.resets || write.returns {
+            self.retired = None;
+        }
+        if let Some(retired) = &write.retires {
+            self.retired = Some(retired.clone());
         }
         if let Some(identity) = &write.identity {
             self.identity = Some(identity.clone());
@@ -83,6 +97,18 @@ impl Identity {
         let before = std::mem::replace(&mut self.pulled, u64::MAX);
         (before != u64::MAX).then_some(self)
     }
+}
+
+/// Of which chain a log is whose ledger was removed. A channel of the same name may be another one, or the same one
+/// made anew from its genesis block.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Retired {
+    /// Hash of the genesis block's header.
+    pub genesis: Hash,
+    /// Hash of block 1's header; none if there was none yet.
+    pub first: Option<Hash>,
+    /// The metadata of the consensus type, as the config had it that was in force last: who else had the chain.
+    pub members: Bytes,
 }
 
 /// Raft's hard state.
@@ -154,8 +180,12 @@ pub struct LogWrite {
     /// Replaces what is there.
     pub checkpoint: Option<Checkpoint>,
     /// All entries and the checkpoint there go, before `checkpoint` and `entries` are written: the new one came from a
-    /// leader, or the log is that of a former raft id.
+    /// leader, or the log is that of a former raft id or of another chain.
     pub resets: bool,
+    /// The channel is removed from this node.
+    pub retires: Option<Retired>,
+    /// The channel is back on this node, and its log goes on.
+    pub returns: bool,
     /// Written over whatever is at their places; what is behind the last of them goes.
     pub entries: Vec<LogEntry>,
     /// Entries below this place may go. Never above the checkpoint's index + 1.

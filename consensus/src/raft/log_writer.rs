@@ -216,7 +216,7 @@ mod tests {
     use protos::ConsenterId;
 
     use super::*;
-    use crate::raft::log::{Identity, LogState};
+    use crate::raft::log::{Identity, LogState, Retired};
 
     /// What a call of `write` had in it: channel and identity of each.
     type Call = Vec<(String, u64)>;
@@ -248,6 +248,10 @@ mod tests {
             if bad {
                 return Err(error("a gap", false));
             }
+            Ok(())
+        }
+
+        fn retire(&self, _: &ChannelId, _: Retired) -> Result<(), LogError> {
             Ok(())
         }
 

@@ -16,6 +16,7 @@
 //! | [`storage`] | the same on the disk, for all channels of a node |
 //! | `log_writer` | the thread that writes it |
 //! | [`config`] | [`RaftConsenter`], and what a node chooses for it |
+//! | `retire` | what of a log is kept when its channel is removed from this node |
 //! | `opening`, `block_metadata` | what a chain begins with; what blocks carry for it |
 //! | `chain`, `inbox` | the [`Chain`](crate::Chain) in front of a driver; messages on their way to it |
 //! | `driver` | the task around the core |
@@ -35,6 +36,7 @@ pub mod membership;
 mod node;
 mod notices;
 mod opening;
+mod retire;
 pub mod storage;
 pub mod validator;
 mod wire;
@@ -45,5 +47,6 @@ mod tests;
 pub use block_metadata::read_block_metadata;
 pub use config::{RaftConsenter, RaftNode};
 pub use membership::{MemberChange, MembershipError};
+pub use retire::retire;
 pub use storage::{BrokenLog, EngineLog};
 pub use validator::{RaftMetadataError, RaftValidator};

@@ -6,7 +6,7 @@ use std::time::Duration;
 use configtx::duration::GoDuration;
 use prost::Message as _;
 use protos::wire::etcdraft::BlockMetadata;
-use protos::{BlockNumber, ChannelId, ConsenterId, Height};
+use protos::{BlockNumber, ChannelId, ConsenterId};
 
 use super::core::Notice;
 use crate::consenter::ConsenterMetadata;
@@ -113,16 +113,9 @@ impl Notices {
         }
     }
 
-    /// Whether the channel is new could not be found out yet: these are the answers.
-    pub(super) fn asking_whether_new(&self, others: &[Height], members: usize) {
-        let heights: Vec<_> = others.iter().map(|height| height.0.to_string()).collect();
-        say!(
-            info,
-            self,
-            "Waiting until a majority of the {members} consenters says that the channel is new; the heights that \
-             others told are [{}]",
-            heights.join(" ")
-        );
+    /// What became of the channel could not be found out yet: what is waited for.
+    pub(super) fn asking(&self, text: &str) {
+        say!(info, self, "{text}");
     }
 
     /// Without a leader for long enough to ask whether this node was removed.

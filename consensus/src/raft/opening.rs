@@ -4,13 +4,13 @@ use bytes::Bytes;
 use configtx::Severity;
 use configtx::consensus_metadata::RaftMetadata;
 use prost::Message;
-use protos::block::header_hash;
+use protos::block::{Hash, header_hash};
 use protos::wire::common::Block;
 use protos::wire::etcdraft::BlockMetadata;
 use protos::{BlockNumber, ChannelId, ConsenterId};
 
 use super::block_metadata::{read, read_block_metadata};
-use super::core::{ConfigInForce, Planted, Start, Tip};
+use super::core::{ConfigInForce, Origin, Planted, Start, Tip};
 use super::log::{Identity, LogWrite, RaftLog};
 use crate::consenter::{ConsenterMetadata, HandleChainError};
 use crate::support::ConsenterSupport;
@@ -37,18 +37,31 @@ pub(super) fn open(
     )
     .map_err(unusable)?;
     let id = own_id(&tip, config.consenters.len(), place).map_err(unusable)?;
+    let log = log.load(support.channel_id());
+    let log = log.map_err(|error| unusable(error.to_string()))?;
+    let origin = log.retired.as_ref().map(|_| origin(support)).transpose();
     Ok(Start {
         channel: support.channel_id().clone(),
         id,
         seed,
         incarnation,
-        log: log
-            .load(support.channel_id())
-            .map_err(|error| unusable(error.to_string()))?,
+        origin: origin.map_err(unusable)?,
+        log,
         tip,
         config,
         planted: Planted::default(),
     })
+}
+
+/// How the ledger begins.
+fn origin(support: &dyn ConsenterSupport) -> Result<Origin, String> {
+    let hash_of = |number| -> Result<Option<Hash>, String> {
+        let block = support.block(BlockNumber(number))?;
+        Ok(block.and_then(|block| block.header.as_ref().map(header_hash)))
+    };
+    let genesis = hash_of(0)?.ok_or("the ledger has no genesis block")?;
+    let first = hash_of(1)?;
+    Ok(Origin { genesis, first })
 }
 
 /// Puts on record that a follower now brings the ledger ahead of the log: a member whose certificate was replaced comes

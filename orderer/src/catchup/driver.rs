@@ -22,7 +22,7 @@ use protos::{BlockNumber, ChannelId, Height, SealedBlock};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use super::endpoints::{Endpoint, endpoints};
+use super::endpoints::{Endpoint, sources};
 use super::link::{self, Link};
 use super::plan::{Action, Goal, Plan, SourceId, Trouble};
 use super::puller::Puller;
@@ -150,7 +150,7 @@ impl Driver {
     /// disk.
     fn take_sources(&mut self, bundle: &Bundle) {
         let fixed = self.job.endpoints.clone();
-        let mut wanted = fixed.unwrap_or_else(|| endpoints(bundle));
+        let mut wanted = fixed.unwrap_or_else(|| sources(bundle));
         // Each node begins elsewhere, so that not all of them follow the same one.
         let turn = if wanted.is_empty() {
             0

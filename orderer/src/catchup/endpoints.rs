@@ -1,12 +1,15 @@
 //! Where a channel's orderers listen, and by which authorities their certificates are verified.
 //!
 //! Source: `docs/spec/behaviour.md` §6.4: the endpoints of each orderer organisation with that organisation's TLS
-//! authorities; only when no organisation has any, the channel-wide addresses with the authorities of all.
+//! authorities; only when no organisation has any, the channel-wide addresses with the authorities of all. Beside these
+//! the addresses at which consenters reach each other: in some networks orderers cannot reach what clients can.
 
 use bytes::Bytes;
 use client::Address;
 use configtx::Bundle;
+use configtx::consensus_metadata::{Consenters, consenters_of};
 use configtx::identity::Msp;
+use protos::wire::etcdraft::Consenter;
 
 /// One orderer of a channel.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,6 +33,32 @@ pub fn endpoints(config: &Bundle) -> Vec<Endpoint> {
         add(&mut found, &config.channel().orderer_addresses, &all);
     }
     found
+}
+
+/// All places where blocks of the channel may be had, each address once: [`endpoints`], then the consenters.
+pub fn sources(config: &Bundle) -> Vec<Endpoint> {
+    let mut found = endpoints(config);
+    if let Ok(Consenters::Raft(consenters)) = consenters_of(config.orderer()) {
+        let others = consenters
+            .iter()
+            .filter_map(|consenter| endpoint_of(consenter, config));
+        for endpoint in others {
+            if found.iter().all(|known| known.address != endpoint.address) {
+                found.push(endpoint);
+            }
+        }
+    }
+    found
+}
+
+/// Where other consenters reach `consenter`, with the authorities of all organisations of `config`; none if that is no
+/// address.
+pub fn endpoint_of(consenter: &Consenter, config: &Bundle) -> Option<Endpoint> {
+    let address = format!("{}:{}", consenter.host, consenter.port);
+    Some(Endpoint {
+        address: address.parse().ok()?,
+        authorities: config.msps().msps().flat_map(authorities).collect(),
+    })
 }
 
 fn add(found: &mut Vec<Endpoint>, addresses: &[String], authorities: &[Bytes]) {

@@ -47,10 +47,15 @@ impl Link {
         self.newest().await.map(|newest| newest.height())
     }
 
+    /// The certificate that the source shows, in DER; none without TLS.
+    pub async fn certificate(&self) -> Result<Option<Bytes>, Trouble> {
+        let connection = self.puller.connect_shared(&self.endpoint).await?;
+        Ok(connection.server_certificate().cloned())
+    }
+
     /// [`height`](Self::height), and the certificate that the source showed, in DER; none without TLS.
     pub async fn height_and_certificate(&self) -> Result<(Height, Option<Bytes>), Trouble> {
-        let connection = self.puller.connect_shared(&self.endpoint).await?;
-        let certificate = connection.server_certificate().cloned();
+        let certificate = self.certificate().await?;
         self.height().await.map(|height| (height, certificate))
     }
 

@@ -44,8 +44,8 @@ struct PullTls {
     /// Trusted beside the authorities of the channel.
     authorities: Vec<Bytes>,
     shift: Duration,
-    /// What this node's own listener shows.
-    own: Option<Bytes>,
+    /// What this node's own listeners show.
+    own: Vec<Bytes>,
 }
 
 /// Why a node cannot pull blocks.
@@ -131,8 +131,12 @@ impl Puller {
             tls: tls.map_err(|error| unreachable(&error))?,
         };
         let connection = target.connect().await.map_err(|error| unreachable(&error))?;
-        let own = shown.as_ref().and_then(|tls| tls.own.as_ref());
-        if own.is_some() && connection.server_certificate() == own {
+        let is_own = |tls: &PullTls| {
+            tls.own
+                .iter()
+                .any(|own| connection.server_certificate() == Some(own))
+        };
+        if shown.as_deref().is_some_and(is_own) {
             return Err(Trouble::Itself);
         }
         Ok(connection)
@@ -186,13 +190,12 @@ impl PullTls {
             let found = CertificateDer::pem_slice_iter(&text).filter_map(Result::ok);
             authorities.extend(found.map(|der| Bytes::copy_from_slice(&der)));
         }
-        let own = match &general.tls {
-            Some(tls) => {
-                let der = CertificateDer::from_pem_slice(&read(&tls.certificate)?).ok();
-                der.map(|der| Bytes::copy_from_slice(&der))
-            }
-            None => None,
-        };
+        let mut own = Vec::new();
+        let cluster = general.cluster.listener.as_ref().map(|listener| &listener.tls);
+        for tls in general.tls.iter().chain(cluster) {
+            let der = CertificateDer::from_pem_slice(&read(&tls.certificate)?).ok();
+            own.extend(der.map(|der| Bytes::copy_from_slice(&der)));
+        }
         Ok(Some(Self {
             certificate,
             key,

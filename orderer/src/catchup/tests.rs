@@ -63,7 +63,8 @@ async fn heights_are_those_of_who_answers() {
     let (chain, orderers) = orderers(9, &[Fault::None, Fault::None, Fault::None]).await;
     orderers[1].kill();
     let source = ChannelSource::new(puller(testing::orderer()), MemoryLedger::beginning(&chain));
-    assert_eq!(in_time(source.heights()).await, [Height(9), Height(9)]);
+    let heights = in_time(source.heights(Vec::new())).await;
+    assert_eq!(heights.endpoints, [Height(9), Height(9)]);
     let config = in_time(source.newest_config()).await.unwrap();
     assert_eq!(config, chain.genesis().decode().unwrap());
 }

@@ -119,14 +119,10 @@ impl Manager {
 }
 
 impl Manager {
-    /// Refuses everything once the node stops, and while its disks have little room.
+    /// Refuses everything once the node stops.
     pub(super) fn check_open(&self) -> Result<(), ProcessError> {
         if self.is_closed() {
             let reason = "the node is stopping".to_owned();
-            return Err(ProcessError::Unavailable { reason });
-        }
-        if let Some(low) = self.node().space.low() {
-            let reason = format!("intake is paused: {low}");
             return Err(ProcessError::Unavailable { reason });
         }
         Ok(())

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! nothing comes in ─> chain or follower halts ─> marker ─> consenter's log, join file ─> index, files ─> marker gone ─> 204
-//!   streams end                                   from here on, a crash only delays it
+//!   streams end        what is owed is kept       from here on, a crash only delays it
 //! ```
 //!
 //! While it goes on, the channel is shown as being removed. One that fails leaves it half removed, with the reason;
@@ -10,12 +10,14 @@
 
 use std::sync::Arc;
 
-use protos::ChannelId;
+use consensus::RemovedChain;
+use protos::{BlockNumber, ChannelId};
 
 use super::LOGGER;
 use super::channel::Channel;
 use super::health::Health;
 use super::manager::{LET_GO_TIME_MAX, Manager};
+use super::view::View;
 use crate::admin::RemoveError;
 
 impl Manager {
@@ -39,6 +41,17 @@ impl Manager {
             .map_err(|error| RemoveError::Failed(error.to_string()))?
     }
 
+    /// Has the consenters keep what they owe to the other nodes, which may keep the channel.
+    fn retire(&self, channel: &Channel) -> Result<(), String> {
+        let Some(chain) = channel.view().and_then(|view| removed_chain(view)) else {
+            return Ok(()); // nothing is known of it that it could be known again by
+        };
+        for consenter in self.node().consenters.all() {
+            consenter.retire_channel(channel.id(), chain.clone())?;
+        }
+        Ok(())
+    }
+
     async fn remove_whole(self: &Arc<Self>, name: &ChannelId) -> Result<(), RemoveError> {
         let _one_at_a_time = self.joining().lock().await;
         let channel = self.get(name.as_str()).ok_or(RemoveError::NoChannel)?;
@@ -50,9 +63,14 @@ impl Manager {
             tracing::warn!(target: LOGGER, "channel {name} does not stop, and is removed with what it was writing");
             support.abandon();
         }
-        drop(channel);
-        let (manager, channel) = (Arc::clone(self), name.clone());
-        let removed = tokio::task::spawn_blocking(move || manager.remove_ledger(&channel)).await;
+        let manager = Arc::clone(self);
+        let removed = tokio::task::spawn_blocking(move || {
+            let name = channel.id().clone();
+            manager.retire(&channel)?;
+            drop(channel);
+            manager.remove_ledger(&name)
+        });
+        let removed = removed.await;
         match removed
             .map_err(|error| error.to_string())
             .and_then(|removed| removed)
@@ -70,4 +88,18 @@ impl Manager {
             }
         }
     }
+}
+
+/// By what the chain in this ledger is known again; none if its first blocks cannot be read.
+fn removed_chain(view: &View) -> Option<RemovedChain> {
+    let hash = |number| {
+        view.reader()
+            .get(BlockNumber(number))
+            .map(|block| block.map(|block| *block.hash()))
+    };
+    Some(RemovedChain {
+        genesis: hash(0).ok()??,
+        first: hash(1).ok()?,
+        metadata: view.rules().bundle().orderer().consensus_type.metadata.clone(),
+    })
 }

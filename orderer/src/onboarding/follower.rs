@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use super::genesis::{self, Genesis};
 use super::{FollowerEnd, FollowerState, FollowerStatus, GoOn, Host, LOGGER};
 use crate::catchup::driver::{Job, Watcher, drive};
-use crate::catchup::endpoints::endpoints;
+use crate::catchup::endpoints::sources;
 use crate::catchup::link::Link;
 use crate::catchup::plan::Goal;
 use crate::catchup::report;
@@ -231,7 +231,7 @@ impl Work {
         }
         let puller = &self.following.puller;
         let channel = self.following.appender.channel();
-        let links: Vec<_> = endpoints(&join.config)
+        let links: Vec<_> = sources(&join.config)
             .into_iter()
             .map(|endpoint| Link::new(Arc::clone(puller), endpoint, channel.clone()))
             .collect();
@@ -266,7 +266,7 @@ impl Work {
             puller: Arc::clone(&self.following.puller),
             appender: Arc::clone(&self.following.appender),
             goal,
-            endpoints: join.map(|join| endpoints(&join.config)),
+            endpoints: join.map(|join| sources(&join.config)),
             anchor: join.map(|join| Anchor {
                 number: join.number(),
                 hash: *join.block.hash(),

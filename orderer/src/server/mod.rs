@@ -13,7 +13,6 @@
 //! |---|---|
 //! | [`routes`] | which gRPC method is served by whom |
 //! | [`connections`] | HTTP/2 connections of the gRPC listeners |
-//! | [`guarded`] | clients that ping too often, or never finish a head |
 //! | `gauges` | what is read off the node when somebody looks at its metrics |
 //! | `answering` | what signals ask of the node |
 //! | `others` | the other orderers, as the channels get them |
@@ -23,7 +22,6 @@
 mod answering;
 pub mod connections;
 mod gauges;
-pub mod guarded;
 mod others;
 pub mod routes;
 
@@ -50,12 +48,9 @@ use crate::catchup::{Puller, PullerError};
 use crate::cluster::{Cluster, Step};
 use crate::codec::ReceiveBudget;
 use crate::config::{Config, General, Listen, MetricsProvider, ServerTls};
-use crate::config_check::private::keys_that_others_read;
 use crate::deliver::Deliver;
-use crate::disk_guard;
-use crate::expiry;
 use crate::local_msp::{self, LocalMspError};
-use crate::metrics::{Counter, Metrics, statsd};
+use crate::metrics::{Metrics, statsd};
 use crate::multichannel::chain_support::NodeParts;
 use crate::multichannel::manager::{Manager, OpenError};
 use crate::multichannel::refused::Reports;
@@ -65,14 +60,12 @@ use crate::operations::{Loggers, Operations};
 use crate::report::tasks::Tasks;
 use crate::shutdown;
 use crate::signals::{Answering, Signals};
-use crate::throttle::Throttle;
-use crate::tls::{self, Acceptor, Bounds, Incoming, TlsError};
+use crate::tls::{self, Acceptor, Incoming, TlsError};
 use crate::trace::Trace;
 use crate::verify_pool::VerifyPool;
 use answering::{Listener, Running};
 use connections::Http2;
 use gauges::{CertificateEnd, Sources};
-use guarded::Manners;
 use others::Fellows;
 use routes::{ClusterRoutes, Routes, Serve};
 
@@ -225,6 +218,7 @@ impl Node {
             stopping: stopping_seen,
             stop: stop.clone(),
             metrics: Arc::clone(&metrics),
+            budget: ReceiveBudget::default(),
         };
         let ingress = Step::new(
             Arc::clone(&cluster),
@@ -232,7 +226,7 @@ impl Node {
             config.general.recv_bytes_max,
             front.stopping.clone(),
         );
-        let orderers = start_cluster(config, &metrics, ingress.clone(), stop.clone()).await?;
+        let orderers = start_cluster(config, &manager, ingress.clone(), &front).await?;
         let shared = orderers.is_none().then_some(ingress);
         let grpc = start_grpc(config, &manager, shared, front).await?;
         let acceptors = [Some(&grpc), orderers.as_ref()].into_iter().flatten();
@@ -248,11 +242,6 @@ impl Node {
         };
         metrics.sample_with(move |metrics| sources.sample(metrics));
         let statsd = start_statsd(config, &metrics, &stop);
-        for finding in keys_that_others_read(config) {
-            tracing::warn!(target: LOGGER, "{}", finding.text);
-        }
-        expiry::start(config, &manager);
-        disk_guard::start(config, &manager);
         Ok(Self {
             manager,
             cluster,
@@ -432,6 +421,8 @@ struct FrontEnd {
     stopping: watch::Receiver<bool>,
     stop: CancellationToken,
     metrics: Arc<Metrics>,
+    /// Room for large messages.
+    budget: ReceiveBudget,
 }
 
 async fn start_grpc(
@@ -442,36 +433,22 @@ async fn start_grpc(
 ) -> Result<Listening, RunError> {
     let general = &config.general;
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let budget = ReceiveBudget::default();
     let broadcast = Broadcast {
         intake: Arc::clone(manager) as _,
         pool: VerifyPool::start(threads).map_err(RunError::Runtime)?,
         acknowledge: general.acknowledge,
         recv_bytes_max: general.recv_bytes_max,
-        budget: budget.clone(),
+        budget: front.budget.clone(),
         stopping: front.stopping.clone(),
         refusals: Arc::default(),
         tasks: front.tasks.clone(),
         trace: trace(config.debug.broadcast_trace.as_ref(), "Broadcast")?,
         metrics: Arc::clone(&front.metrics),
-        throttle: throttle(general, &manager.node().metrics),
     };
-    let deliver = Deliver {
-        channels: Arc::clone(manager) as _,
-        time_window: general.authentication.time_window,
-        no_expiration_checks: general.authentication.no_expiration_checks,
-        binds_to_tls: general.tls.as_ref().is_some_and(|tls| tls.client_auth_required),
-        recv_bytes_max: general.recv_bytes_max,
-        budget,
-        stopping: front.stopping,
-        refusals: Arc::default(),
-        tasks: front.tasks,
-        trace: trace(config.debug.deliver_trace.as_ref(), "Deliver")?,
-        metrics: front.metrics,
-    };
+    let deliver = deliver(config, manager, general.tls.as_ref(), &front)?;
     let routes = Routes::new(broadcast, deliver, step, front.health);
     let place = ("general", &general.listen, general.tls.as_ref());
-    start_http2(config, &manager.node().metrics, place, routes, front.stop).await
+    start_http2(config, place, routes, front.stop).await
 }
 
 /// Where requests are kept as files, if they are.
@@ -480,26 +457,42 @@ fn trace(folder: Option<&PathBuf>, function: &'static str) -> Result<Option<Trac
     started.transpose().map_err(RunError::Runtime)
 }
 
-/// Holds back clients, where the settings say so.
-fn throttle(general: &General, metrics: &Metrics) -> Option<Throttle> {
-    let throttled = metrics.families().protection.throttled.clone();
-    general
-        .throttling
-        .map(|settings| Throttle::new(settings, throttled))
+/// Deliver on a listener with this TLS.
+fn deliver(
+    config: &Config,
+    manager: &Arc<Manager>,
+    tls: Option<&ServerTls>,
+    front: &FrontEnd,
+) -> Result<Deliver, RunError> {
+    let general = &config.general;
+    Ok(Deliver {
+        channels: Arc::clone(manager) as _,
+        time_window: general.authentication.time_window,
+        no_expiration_checks: general.authentication.no_expiration_checks,
+        binds_to_tls: tls.is_some_and(|tls| tls.client_auth_required),
+        recv_bytes_max: general.recv_bytes_max,
+        budget: front.budget.clone(),
+        stopping: front.stopping.clone(),
+        refusals: Arc::default(),
+        tasks: front.tasks.clone(),
+        trace: trace(config.debug.deliver_trace.as_ref(), "Deliver")?,
+        metrics: Arc::clone(&front.metrics),
+    })
 }
 
 /// The listener for other orderers alone, where there is one.
 async fn start_cluster(
     config: &Config,
-    metrics: &Metrics,
-    ingress: Step,
-    stop: CancellationToken,
+    manager: &Arc<Manager>,
+    step: Step,
+    front: &FrontEnd,
 ) -> Result<Option<Listening>, RunError> {
     let Some(listener) = &config.general.cluster.listener else {
         return Ok(None);
     };
     let place = ("cluster", &listener.listen, Some(&listener.tls));
-    start_http2(config, metrics, place, ClusterRoutes(ingress), stop)
+    let deliver = deliver(config, manager, Some(&listener.tls), front)?;
+    start_http2(config, place, ClusterRoutes { step, deliver }, front.stop.clone())
         .await
         .map(Some)
 }
@@ -519,24 +512,15 @@ fn acceptor(
 /// Opens a gRPC listener: its name, where, and with what TLS.
 async fn start_http2(
     config: &Config,
-    metrics: &Metrics,
     (name, at, tls): (&'static str, &Listen, Option<&ServerTls>),
     routes: impl Serve,
     stop: CancellationToken,
 ) -> Result<Listening, RunError> {
     let general = &config.general;
     let acceptor = acceptor(name, tls, general)?;
-    let incoming = listen(name, at, acceptor.clone(), bounds(name, general, metrics)).await?;
+    let incoming = listen(name, at, acceptor.clone()).await?;
     let http2 = Http2 {
         keepalive: general.keepalive.clone(),
-        streams_max: general.limits.streams_per_connection,
-        manners: Manners {
-            ping_interval_min: general.keepalive.server_interval_min,
-            preface_time: general.connection_timeout,
-            header_time: general.limits.header_time,
-            pinged: refused(metrics, name, "pings"),
-            slow: refused(metrics, name, "slow_head"),
-        },
     };
     let address = incoming.local_addr();
     let connections = TaskTracker::new();
@@ -596,8 +580,7 @@ async fn start_admin(
             listener,
             source: Box::new(source),
         })?;
-    let bounds = bounds(listener, &config.general, &manager.node().metrics);
-    let incoming = listen(listener, &config.admin.listen, acceptor.clone(), bounds).await?;
+    let incoming = listen(listener, &config.admin.listen, acceptor.clone()).await?;
     let registrar = Arc::new(Participation(Arc::clone(manager)));
     let router = admin::router(registrar, config.participation.request_body_bytes_max);
     let address = incoming.local_addr();
@@ -611,23 +594,11 @@ async fn start_admin(
     })
 }
 
-/// What the listener of this name lets in.
-fn bounds(listener: &'static str, general: &General, metrics: &Metrics) -> Bounds {
-    Bounds::of(&general.limits, refused(metrics, listener, "too_many"))
-}
-
-/// Counts connections of `listener` that are refused or ended for this reason.
-fn refused(metrics: &Metrics, listener: &'static str, reason: &'static str) -> Counter {
-    let connections = &metrics.families().protection.connections;
-    connections.with(&[listener, reason])
-}
-
 /// Opens `listener` at an address.
 pub(crate) async fn listen(
     listener: &'static str,
     listen: &Listen,
     acceptor: Acceptor,
-    bounds: Bounds,
 ) -> Result<Incoming, RunError> {
     let failed = |source| RunError::Listen {
         listener,
@@ -635,7 +606,7 @@ pub(crate) async fn listen(
         source,
     };
     let bound = tls::bind(listen).await.map_err(failed)?;
-    Incoming::bounded(bound, acceptor, bounds).map_err(failed)
+    Incoming::new(bound, acceptor).map_err(failed)
 }
 
 #[cfg(test)]

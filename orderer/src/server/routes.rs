@@ -44,9 +44,15 @@ pub struct Routes {
     health_check: Arc<Method>,
 }
 
-/// The services of a listener for other orderers alone.
+/// The services of a listener for other orderers alone. They find blocks here as well, since they may not reach the
+/// listener that clients use.
 #[derive(Clone)]
-pub struct ClusterRoutes(pub Step);
+pub struct ClusterRoutes {
+    /// Messages of their chains.
+    pub step: Step,
+    /// Blocks.
+    pub deliver: Deliver,
+}
 
 /// What serves the calls of a listener.
 pub trait Serve: Clone + Send + 'static {
@@ -84,11 +90,8 @@ impl Routes {
         }
         let path = request.uri().path();
         let reply = match path {
-            BROADCAST => self.broadcast.call(request, peer),
-            DELIVER => {
-                let client = Client::new(peer.remote_addr, peer.certificate());
-                self.deliver.call(request, client)
-            }
+            BROADCAST => self.broadcast.call(request, peer.remote_addr),
+            DELIVER => call_deliver(&self.deliver, request, peer),
             _ if path.starts_with(HEALTH) => return self.check_health(request).await,
             _ => call_cluster(self.step.as_ref(), request, peer),
         };
@@ -131,12 +134,25 @@ impl Serve for ClusterRoutes {
         if !is_grpc(&request) {
             return not_grpc();
         }
-        call_cluster(Some(&self.0), request, peer).map(Either::Left)
+        let reply = match request.uri().path() {
+            DELIVER => call_deliver(&self.deliver, request, peer),
+            _ => call_cluster(Some(&self.step), request, peer),
+        };
+        reply.map(Either::Left)
     }
 
     fn connected(&self) -> OpenConnection {
-        self.0.metrics().families().grpc.connected()
+        self.step.metrics().families().grpc.connected()
     }
+}
+
+fn call_deliver<B>(deliver: &Deliver, request: Request<B>, peer: &Peer) -> Response<ReplyBody>
+where
+    B: Body<Data = Bytes> + Send + Unpin + 'static,
+    B::Error: std::error::Error + Send + Sync + 'static,
+{
+    let client = Client::new(peer.remote_addr, peer.certificate());
+    deliver.call(request, client)
 }
 
 /// The methods of other orderers, where `step` serves them.
@@ -158,12 +174,6 @@ where
 fn is_grpc<B>(request: &Request<B>) -> bool {
     let content_type = request.headers().get(CONTENT_TYPE);
     content_type.is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"))
-}
-
-/// What a client is told on a connection that is one too many.
-pub fn too_many_connections() -> Reply {
-    let text = "this listener has as many connections as it may have (General.Limits.Connections)";
-    codec::refusal(&Status::unavailable(text), Call::unseen()).map(Either::Left)
 }
 
 fn not_grpc() -> Reply {

@@ -115,6 +115,11 @@ impl World {
                 self.after(Micros::millis(5), Happening::AsksWhetherNew(run));
                 Ok(())
             }
+            Action::AskWhatBecame { first, .. } => {
+                self.with_member(run, |member| member.asks_what_became = true);
+                self.after(Micros::millis(5), Happening::AsksWhatBecame(run, first));
+                Ok(())
+            }
             Action::ArmBatchTimer { token, after } => {
                 self.with_member(run, |member| member.timer = Some(token));
                 self.after(after.into(), Happening::BatchTimer(run, token));
@@ -389,6 +394,10 @@ fn show_event(event: &Event) -> String {
         Event::ConfigApplied { number, config } => {
             format!("ConfigApplied {number}, sequence {}", config.sequence)
         }
+        Event::Pulled { block } => format!(
+            "Pulled {}",
+            block.header.as_ref().map_or(0, |header| header.number)
+        ),
         Event::CaughtUp { tip, .. } => format!("CaughtUp {}", tip.number),
         other => format!("{other:?}"),
     }

@@ -1,6 +1,9 @@
 //! What goes wrong, when and to whom.
 
-use consensus::raft::core::Event;
+use consensus::raft::core::{Event, Origin};
+use consensus::raft::log::Retired;
+use consensus::raft::retire;
+use protos::Height;
 
 use super::log::SimLog;
 use super::material::NODES;
@@ -24,7 +27,7 @@ impl World {
                 self.partition();
                 Ok(())
             }
-            Fault::Crash | Fault::Pause | Fault::Halt | Fault::Wipe | Fault::SlowDisk => {
+            Fault::Crash | Fault::Pause | Fault::Halt | Fault::Wipe | Fault::Remove | Fault::SlowDisk => {
                 match self.some_run() {
                     Some(run) => self.fault_of(run, fault),
                     None => Ok(()),
@@ -50,6 +53,7 @@ impl World {
             }
             Fault::Halt if self.member(run).is_some() => self.step(run, Event::Halt),
             Fault::Wipe => self.wipe(run),
+            Fault::Remove => self.remove(run),
             Fault::SlowDisk => {
                 let worst = self.chance.time(Micros::millis(100), Micros::secs(1));
                 self.nodes[node].sync = (Micros::millis(20), worst);
@@ -77,19 +81,25 @@ impl World {
         reason = "an outcome of steps, which may fail otherwise"
     )]
     pub(super) fn crash(&mut self, node: usize) -> Holds {
-        let Some(process) = self.nodes[node].process.take() else {
-            return Ok(());
-        };
-        self.say(node, || "crashes");
-        self.told.run_ended(process.run);
+        if let Some(process) = self.nodes[node].process.take() {
+            let run = process.run;
+            drop(process);
+            self.say(node, || "crashes");
+            self.goes_down(run);
+        }
+        Ok(())
+    }
+
+    /// A node without process is down for a while.
+    fn goes_down(&mut self, run: Run) {
+        let node = run.node;
+        self.told.run_ended(run);
         self.break_streams(node);
         self.nodes[node].paused_until = Micros(0);
-        drop(process);
         self.nodes[node].disk.crash();
         let longest = self.chance.pick(&[60, 60, 900, 900, 6_000]);
         let time = self.chance.time(Micros::millis(5), Micros::millis(longest));
         self.after(time, Happening::Starts(node));
-        Ok(())
     }
 
     fn partition(&mut self) {
@@ -126,7 +136,12 @@ impl World {
         let Some(id) = self.member(run).map(|member| member.id) else {
             return Ok(());
         };
-        if self.has_new_members || members.len() < 3 || !members.contains(&node) || !all_went_on {
+        if self.has_new_members
+            || self.is_returning()
+            || members.len() < 3
+            || !members.contains(&node)
+            || !all_went_on
+        {
             return Ok(());
         }
         self.wiped = Some(node);
@@ -144,5 +159,60 @@ impl World {
         self.nodes[node].synced = protos::Height(0);
         self.nodes[node].disk = ledger::disk::SimDisk::new(self.chance.draw());
         Ok(())
+    }
+}
+
+impl World {
+    /// True until the node that removed the channel last has again the blocks that it had.
+    fn is_returning(&self) -> bool {
+        let returns = |(node, height): &(usize, Height)| self.nodes[*node].synced < *height;
+        self.removed.as_ref().is_some_and(returns)
+    }
+
+    /// An operator removes the channel from a node, where another has all its blocks, and joins it again there.
+    fn remove(&mut self, run: Run) -> Holds {
+        let (node, height) = (run.node, self.height(run.node));
+        let has_all =
+            |other: usize| other != node && Some(other) != self.wiped && self.nodes[other].synced >= height;
+        if self.is_returning() || self.wiped == Some(node) || !(0..NODES).any(has_all) {
+            return Ok(());
+        }
+        let joins_late = self.chance.happens(300);
+        if !self.keeps_what_it_owes(run)? {
+            return self.disk_failed(run);
+        }
+        let Some(process) = self.nodes[node].process.take() else {
+            return Ok(());
+        };
+        self.say(node, || format!("removes the channel, joins late: {joins_late}"));
+        process.remove_ledger();
+        self.removed = Some((node, height));
+        self.nodes[node].synced = Height(0);
+        self.nodes[node].joins_late = joins_late;
+        self.nodes[node].is_not = None;
+        self.goes_down(run);
+        Ok(())
+    }
+
+    /// Ends the chain, and keeps of its log what is owed to the others; false if the disk failed.
+    fn keeps_what_it_owes(&mut self, run: Run) -> Result<bool, String> {
+        let root = self.nodes[run.node].disk.root();
+        let Some(process) = self.process(run) else {
+            return Ok(false);
+        };
+        process.member = None;
+        let Origin { genesis, first } = process.origin()?;
+        let retired = Retired {
+            genesis,
+            first,
+            members: process.consensus_metadata(),
+        };
+        let kept = SimLog::open(&root).and_then(|(mut log, state)| {
+            if let Some(write) = retire(&state, retired) {
+                log.append(&write)?;
+            }
+            log.sync()
+        });
+        Ok(kept.is_ok())
     }
 }

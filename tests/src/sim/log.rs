@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use consensus::raft::log::{
-    Checkpoint, EntryKind, HardState, Identity, LogEntry, LogState, LogWrite, MembersAt,
+    Checkpoint, EntryKind, HardState, Identity, LogEntry, LogState, LogWrite, MembersAt, Retired,
 };
 use ledger::disk::{Directory, File, read_whole, remove_whole, write_whole};
 use prost::Message;
@@ -101,7 +101,7 @@ fn replay(file: &dyn File) -> io::Result<(LogState, u64)> {
         let Ok(write) = Record::decode(record.clone()) else {
             break;
         };
-        apply(&mut state, write.into());
+        state.apply(&write.into());
         at += HEAD_BYTES + record.len();
     }
     Ok((state, at as u64))
@@ -120,30 +120,6 @@ fn record_at(content: &Bytes, at: usize) -> Option<Bytes> {
     }
     let record = content.slice(from..from + len);
     (crc32c::crc32c(&record) == crc).then_some(record)
-}
-
-/// What a write does to what is kept.
-pub fn apply(state: &mut LogState, write: LogWrite) {
-    if let Some(hard_state) = write.hard_state {
-        state.hard_state = hard_state;
-    }
-    if let Some(members) = write.members {
-        state.members = members;
-    }
-    if write.resets {
-        state.entries.clear();
-        state.checkpoint = None;
-    }
-    if let Some(checkpoint) = write.checkpoint {
-        state.checkpoint = Some(checkpoint);
-    }
-    if let Some(first) = write.entries.first() {
-        state.entries.retain(|entry| entry.index < first.index);
-        state.entries.extend(write.entries);
-    }
-    if let Some(first) = write.compact_below {
-        state.entries.retain(|entry| entry.index >= first);
-    }
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -187,6 +163,21 @@ struct Record {
     /// Always true, so that no record is empty.
     #[prost(bool, tag = "7")]
     exists: bool,
+    #[prost(message, optional, tag = "8")]
+    retires: Option<RetiredRecord>,
+    #[prost(bool, tag = "9")]
+    returns: bool,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct RetiredRecord {
+    #[prost(bytes = "vec", tag = "1")]
+    genesis: Vec<u8>,
+    /// Empty: none.
+    #[prost(bytes = "vec", tag = "2")]
+    first: Vec<u8>,
+    #[prost(bytes = "bytes", tag = "3")]
+    members: Bytes,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -259,6 +250,12 @@ impl From<&LogWrite> for Record {
             entries: write.entries.iter().map(entry).collect(),
             compact_below: write.compact_below,
             exists: true,
+            retires: write.retires.as_ref().map(|retired| RetiredRecord {
+                genesis: retired.genesis.to_vec(),
+                first: retired.first.map_or(Vec::new(), |first| first.to_vec()),
+                members: retired.members.clone(),
+            }),
+            returns: write.returns,
         }
     }
 }
@@ -296,6 +293,12 @@ impl From<Record> for LogWrite {
             resets: record.resets,
             entries: record.entries.into_iter().map(entry).collect(),
             compact_below: record.compact_below,
+            retires: record.retires.map(|retired| Retired {
+                genesis: retired.genesis.try_into().unwrap_or_default(),
+                first: retired.first.try_into().ok(),
+                members: retired.members,
+            }),
+            returns: record.returns,
         }
     }
 }

@@ -3,7 +3,8 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use consensus::raft::core::{RaftCore, Tip};
+use bytes::Bytes;
+use consensus::raft::core::{Origin, RaftCore, Tip};
 use consensus::raft::log::LogWrite;
 use consensus::ticket::TimerToken;
 use consensus::{ConsenterMetadata, Peer};
@@ -11,7 +12,7 @@ use ledger::index::MemoryIndex;
 use ledger::{BlockStore, LedgerFactory, LedgerOptions};
 use orderer::processor::Rules;
 use prost::Message as _;
-use protos::block::{last_config, orderer_metadata};
+use protos::block::{Hash, last_config, orderer_metadata};
 use protos::wire::common::{Block, BlockHeader};
 use protos::wire::etcdraft::{BlockMetadata, Consenter};
 use protos::{BlockNumber, ConsenterId, Height, SealedBlock};
@@ -51,7 +52,7 @@ pub struct Process {
     /// Its blocks.
     pub store: BlockStore,
     /// Holds the folder.
-    _factory: LedgerFactory,
+    factory: LedgerFactory,
     /// By the config in force.
     pub checks: Checks,
     /// The newest config block in force.
@@ -92,6 +93,8 @@ pub struct Member {
     pub catch_up: Option<BlockNumber>,
     /// It wants to know whether the channel is new.
     pub asks_whether_new: bool,
+    /// It had the channel before, and wants to know what became of it.
+    pub asks_what_became: bool,
     /// Since when it knows no leader.
     pub leaderless_since: Option<Micros>,
 }
@@ -142,7 +145,7 @@ impl Process {
         Ok(Self {
             run,
             store,
-            _factory: factory,
+            factory,
             checks: Checks::new(rules, Arc::clone(&material.nodes[index]), run.number),
             last_config: found.last_config,
             tip: found.tip,
@@ -170,6 +173,49 @@ impl Process {
             metadata: self.metadata.clone(),
             entry: block.encode_to_vec().into(),
         })
+    }
+
+    /// A block of the ledger.
+    pub fn block(&self, number: BlockNumber) -> Result<Block, String> {
+        let sealed = self
+            .store
+            .reader()
+            .get(number)
+            .map_err(|error| error.to_string())?;
+        let sealed = sealed.ok_or("a block is missing below the height")?;
+        sealed.decode().map_err(|error| error.to_string())
+    }
+
+    /// How the ledger begins.
+    pub fn origin(&self) -> Result<Origin, String> {
+        let hash = |number| -> Result<Option<Hash>, String> {
+            let block = self.store.reader().get(BlockNumber(number));
+            let block = block.map_err(|error| error.to_string())?;
+            Ok(block.map(|block| *block.hash()))
+        };
+        Ok(Origin {
+            genesis: hash(0)?.ok_or("an empty ledger")?,
+            first: hash(1)?,
+        })
+    }
+
+    /// The metadata of the consensus type in force.
+    pub fn consensus_metadata(&self) -> Bytes {
+        self.checks
+            .rules()
+            .bundle()
+            .orderer()
+            .consensus_type
+            .metadata
+            .clone()
+    }
+
+    /// Ends the process, and takes its ledger away, as far as the disk does as it is told.
+    pub fn remove_ledger(self) {
+        let Self { store, factory, .. } = self;
+        drop(store);
+        // What is left by a disk that stops is finished at the next start, or is a ledger as it was.
+        let _ = factory.remove(&Material::get().channel);
     }
 
     /// Notes that `block` was taken.

@@ -131,6 +131,8 @@ pub struct Options {
     pub halts: Option<Micros>,
     /// Whether a node loses its log, or everything, once.
     pub wipe: Option<Wipe>,
+    /// Mean time between removals of the channel from one node, which joins it again.
+    pub removals: Option<Micros>,
     /// Mean time between power losses of all nodes.
     pub power_losses: Option<Micros>,
     /// Mean time between config updates.
@@ -214,6 +216,7 @@ impl Options {
             wipe: chance
                 .happens(250)
                 .then(|| chance.pick(&[Wipe::Log, Wipe::All, Wipe::AllAndLateJoin])),
+            removals: some(chance, 300, 1_000, 8_000),
             power_losses: some(chance, 150, 4_000, 12_000),
             updates: some(chance, 600, 500, 4_000),
             membership: chance.happens(600),

@@ -4,8 +4,9 @@ use bytes::Bytes;
 use configtx::block_verify::verify_block;
 use consensus::Peer;
 use consensus::raft::core::{Event, OpenError, RaftCore, Start};
+use consensus::raft::log::{Identity, LogWrite};
 use prost::Message as _;
-use protos::block::is_config_block;
+use protos::block::{Hash, is_config_block};
 use protos::wire::common::Block;
 use protos::{BlockNumber, ConsenterId, Height, SealedBlock};
 
@@ -44,7 +45,7 @@ impl World {
         self.after(self.nodes[node].tick, Happening::Tick(run));
         self.after(PULL_EVERY, Happening::Pull(run));
         if self.nodes[node].joins_late {
-            return Ok(());
+            return self.notes_pulls(run);
         }
         self.take_part(run)
     }
@@ -78,9 +79,9 @@ impl World {
             .own_id(&config.consenters)
             .filter(|id| Some(*id) != is_not)
         else {
-            return Ok(());
+            return self.notes_pulls(run);
         };
-        let tip = process.chain_tip()?;
+        let (tip, process_origin) = (process.chain_tip()?, process.origin());
         let root = self.nodes[node].disk.root();
         let Ok((log, state)) = SimLog::open(&root) else {
             return self.disk_failed(run);
@@ -91,6 +92,7 @@ impl World {
         } else {
             state.members.voters.len()
         };
+        let origin = state.retired.as_ref().map(|_| process_origin).transpose()?;
         let start = Start {
             channel: Material::get().channel.clone(),
             id,
@@ -98,6 +100,7 @@ impl World {
             incarnation: self.chance.draw(),
             tip,
             config,
+            origin,
             log: state,
             planted: self.planted(),
         };
@@ -117,6 +120,24 @@ impl World {
             process.member = Some(member);
         }
         self.carry_out_all(run, actions)
+    }
+
+    /// Whoever follows brings the ledger ahead of the log, and puts that on record.
+    fn notes_pulls(&mut self, run: Run) -> Holds {
+        let root = self.nodes[run.node].disk.root();
+        let noted = SimLog::open(&root).and_then(|(mut log, state)| {
+            if let Some(identity) = state.identity.and_then(Identity::followed) {
+                log.append(&LogWrite {
+                    identity: Some(identity),
+                    ..LogWrite::default()
+                })?;
+            }
+            log.sync()
+        });
+        match noted {
+            Ok(()) => Ok(()),
+            Err(_) => self.disk_failed(run),
+        }
     }
 
     pub(super) fn tick(&mut self, run: Run) -> Holds {
@@ -339,8 +360,10 @@ impl World {
             let answers = *node == run.node || self.network.connects(run.node, *node);
             answers && self.nodes[*node].process.is_some() && self.height(*node) == Height(1)
         };
+        let has_more = (0..self.nodes.len())
+            .any(|node| self.network.connects(run.node, node) && self.height(node) > Height(1));
         let new = members.filter(is_new).count();
-        if new > consenters.len() / 2 {
+        if new > consenters.len() / 2 && !has_more {
             if let Some(member) = self.member(run) {
                 member.asks_whether_new = false;
             }
@@ -348,6 +371,48 @@ impl World {
         }
         self.after(ASK_EVERY, Happening::AsksWhetherNew(run));
         Ok(())
+    }
+
+    /// Of two chains that could have been made of one genesis block there is but one here.
+    pub(super) fn asks_what_became(&mut self, run: Run, first: Hash) -> Holds {
+        let Some(process) = self.process(run) else {
+            return Ok(());
+        };
+        let consenters = in_force(process.checks.rules())?.consenters;
+        if !process
+            .member
+            .as_ref()
+            .is_some_and(|member| member.asks_what_became)
+        {
+            return Ok(());
+        }
+        let owners = consenters
+            .iter()
+            .map(|one| Material::get().owner(&one.server_tls_cert));
+        let members: Vec<_> = owners.flatten().filter(|owner| *owner != run.node).collect();
+        let answers =
+            |node: &usize| self.network.connects(run.node, *node) && self.nodes[*node].process.is_some();
+        let told: Vec<_> = (0..self.nodes.len())
+            .filter(|node| *node != run.node && answers(node))
+            .collect();
+        let shown = told.iter().find(|node| self.height(**node) > Height(1));
+        let event = if let Some(source) = shown {
+            let source = self.nodes[*source].process.as_ref().ok_or("no process")?;
+            let is_known = source.origin()?.first == Some(first);
+            Event::ChannelHasBlocks { is_known }
+        } else if members.iter().all(|member| told.contains(member)) {
+            return Err(format!(
+                "node {} takes the channel for a new one, which it is not",
+                run.node
+            ));
+        } else {
+            self.after(ASK_EVERY, Happening::AsksWhatBecame(run, first));
+            return Ok(());
+        };
+        if let Some(member) = self.member(run) {
+            member.asks_what_became = false;
+        }
+        self.step(run, event)
     }
 
     /// A node that lacks blocks, or follows, takes some of another's.
@@ -476,6 +541,22 @@ impl World {
         if let Some(member) = &mut process.member {
             member.catch_up = None;
         }
+        let first = process
+            .member
+            .as_ref()
+            .and_then(|member| member.core.unseen_from());
+        let height = process.store.height().0;
+        let unseen = first.map_or(height, |first| first.0)..height;
+        for number in unseen.map(BlockNumber) {
+            let Some(process) = self.process(run) else {
+                return Ok(());
+            };
+            let block = process.block(number)?;
+            self.step(run, Event::Pulled { block })?;
+        }
+        let Some(process) = self.process(run) else {
+            return Ok(());
+        };
         let (tip, config) = (process.chain_tip()?, in_force(process.checks.rules())?);
         self.step(run, Event::CaughtUp { tip, config })
     }
@@ -501,6 +582,7 @@ impl Member {
             timer: None,
             catch_up: None,
             asks_whether_new: false,
+            asks_what_became: false,
             leaderless_since: None,
         }
     }

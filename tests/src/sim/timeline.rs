@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use consensus::ticket::TimerToken;
 use consensus::{ClusterMessage, MessageKind};
 
+use protos::block::Hash;
+
 use super::seed::Micros;
 
 /// Something that will happen. What belongs to one run of a node says which: it comes to nothing in the next one.
@@ -35,6 +37,8 @@ pub enum Happening {
     Pull(Run),
     /// A node asks the others whether the channel is new.
     AsksWhetherNew(Run),
+    /// A node that had the channel before asks the others what became of it; it knew this block 1.
+    AsksWhatBecame(Run, Hash),
     /// A node starts.
     Starts(usize),
     /// Clients hand envelopes in.
@@ -95,6 +99,8 @@ pub enum Fault {
     Halt,
     /// A node loses its log or more.
     Wipe,
+    /// An operator removes the channel from a node, and joins it again there.
+    Remove,
     /// A disk becomes slow.
     SlowDisk,
 }

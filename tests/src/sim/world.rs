@@ -59,6 +59,8 @@ pub struct World {
     pub(super) has_new_members: bool,
     /// The node that lost its log, or more.
     pub(super) wiped: Option<usize>,
+    /// The node that the channel was removed from last, and which height it had.
+    pub(super) removed: Option<(usize, protos::Height)>,
     pub(super) trace: Trace,
     pub(super) no_fork: NoFork,
     pub(super) one_leader: OneLeader,
@@ -106,6 +108,7 @@ impl World {
             updates: 0,
             has_new_members: false,
             wiped: None,
+            removed: None,
             trace: Trace::new(prints),
             no_fork: NoFork::default(),
             one_leader: OneLeader::default(),
@@ -155,6 +158,7 @@ impl World {
             (Fault::Pause, options.pauses),
             (Fault::Halt, options.halts),
             (Fault::Wipe, wipes),
+            (Fault::Remove, options.removals),
             (Fault::SlowDisk, slow_disks),
         ];
         means
@@ -198,6 +202,7 @@ impl World {
             | Happening::BatchTimer(run, _)
             | Happening::Pull(run)
             | Happening::AsksWhetherNew(run)
+            | Happening::AsksWhatBecame(run, _)
             | Happening::Unreachable { run, .. } => Some(run.node),
             Happening::Arrives(parcel) => Some(parcel.stream.to),
             Happening::StreamOpens(stream) => Some(stream.from),
@@ -222,6 +227,7 @@ impl World {
             }
             Happening::Pull(run) => self.pull(run),
             Happening::AsksWhetherNew(run) => self.asks_whether_new(run),
+            Happening::AsksWhatBecame(run, first) => self.asks_what_became(run, first),
             Happening::Starts(node) => self.starts(node),
             Happening::Burst => self.burst(),
             Happening::Update => self.update(),

@@ -14,6 +14,9 @@ use tests::oracle::Oracle;
 /// When a process is killed after a request was sent to it.
 const KILLED_AFTER_MS: [u64; 8] = [0, 1, 2, 4, 7, 12, 25, 60];
 
+/// So long a channel waits for what would be wrong to do without. Several election timeouts.
+const WAITS: Duration = Duration::from_secs(4);
+
 /// The node that crashes; the others are a majority.
 const NODE: usize = 2;
 
@@ -59,6 +62,13 @@ async fn is_listed(cluster: &Cluster, node: usize, channel: &str) -> bool {
     list.channels.iter().any(|entry| entry.name == channel)
 }
 
+/// Removes a channel from one node.
+async fn remove(cluster: &Cluster, node: usize, channel: &str) {
+    let removed = cluster.admin(node).remove(&id(channel)).await;
+    removed.expect("it is removed");
+    until_gone(cluster, node, channel).await;
+}
+
 /// Waits until a node has nothing of a channel.
 async fn until_gone(cluster: &Cluster, node: usize, channel: &str) {
     let gone = async || (!is_listed(cluster, node, channel).await).then_some(());
@@ -83,33 +93,88 @@ pub(crate) async fn a_removed_channel_is_made_again_in_the_same_processes() {
         }
         orders_everywhere(&cluster, "again", &genesis, &Oracle::default()).await;
         for node in cluster.all() {
-            cluster
-                .admin(node)
-                .remove(&id("again"))
-                .await
-                .expect("it is removed");
-            until_gone(&cluster, node, "again").await;
+            remove(&cluster, node, "again").await;
         }
     }
     first_goes_on(&cluster, &oracle).await;
 }
 
-/// A node that comes back to a channel has forgotten what it promised there: it follows until it is taken out and in
-/// again, or holds the leader's log.
+/// A node that comes back to a channel takes part as if it had been down: once with the genesis block, once with a
+/// later one, and whether it led or not.
 pub(crate) async fn a_channel_removed_from_one_node_is_joined_again_there() {
+    let (mut cluster, oracle) = three().await;
+    let leader = cluster.leader().await;
+    for (node, is_genesis) in [
+        (leader, true),
+        ((leader + 1) % 3, false),
+        ((leader + 2) % 3, true),
+    ] {
+        let others: Vec<usize> = cluster.all().into_iter().filter(|other| *other != node).collect();
+        remove(&cluster, node, "fixture").await;
+        cluster.orders(&others, &oracle).await;
+        if is_genesis {
+            cluster.join(&[node]).await;
+            let info = cluster.admin(node).info(cluster.channel()).await.expect("joined");
+            assert_eq!(
+                (info.consensus_relation.as_str(), info.status.as_str()),
+                ("consenter", "active")
+            );
+        } else {
+            cluster.set_batch_count(others[0], 7).await;
+            let block = cluster.config_block(others[0]).await;
+            cluster.join_with(node, &block).await;
+        }
+        cluster.until_consenter(node).await;
+        cluster.orders(&cluster.all(), &oracle).await;
+        // It counts: with one of the others it is a majority.
+        cluster.members[others[0]].node.kill();
+        cluster.orders(&[others[1], node], &oracle).await;
+        cluster.members[others[0]].node.start();
+        cluster.orders(&cluster.all(), &oracle).await;
+    }
+    first_goes_on(&cluster, &oracle).await;
+}
+
+/// `docs/spec/dropin.md` §5: folders that tools know are deleted by hand while the process runs. It is no sign to
+/// forget anything: the folders are made again.
+pub(crate) async fn folders_deleted_by_hand_after_a_removal_are_made_again() {
     let (cluster, oracle) = three().await;
-    cluster
-        .admin(NODE)
-        .remove(cluster.channel())
-        .await
-        .expect("it is removed");
-    until_gone(&cluster, NODE, "fixture").await;
+    remove(&cluster, NODE, "fixture").await;
+    let member = &cluster.members[NODE];
+    for folder in [member.snap_folder(), member.wal_folder()] {
+        let _ = fs::remove_dir_all(folder.join("fixture")); // as scripts do, whether it is there or not
+    }
     cluster.orders(&[0, 1], &oracle).await;
     cluster.join(&[NODE]).await;
-    let height = cluster.equal_heights(&[0, 1], cluster.channel()).await;
-    cluster.until_height(NODE, height).await;
-    cluster.mend(0, NODE);
-    cluster.until_consenter(NODE).await;
+    assert!(member.snap_folder().join("fixture").is_dir());
+    assert!(member.wal_folder().join("fixture").is_dir());
+    first_goes_on(&cluster, &oracle).await;
+}
+
+/// Two of three removed a channel of which the third, which is down, has the only copy: nobody begins it anew.
+pub(crate) async fn a_channel_that_one_node_still_has_is_not_begun_anew_by_the_others() {
+    let (mut cluster, oracle) = three().await;
+    cluster.agree(&cluster.all(), &oracle).await;
+    let height = cluster.equal_heights(&cluster.all(), cluster.channel()).await;
+    cluster.members[NODE].node.kill();
+    for node in [0, 1] {
+        remove(&cluster, node, "fixture").await;
+    }
+    cluster.join(&[0, 1]).await;
+    tokio::time::sleep(WAITS).await;
+    for node in [0, 1] {
+        let info = cluster.admin(node).info(cluster.channel()).await.expect("joined");
+        assert_eq!(info.height, 1);
+        let trouble = info
+            .consensus
+            .and_then(|consensus| consensus.trouble)
+            .expect("a reason");
+        assert!(trouble.contains("does not answer"), "{trouble}");
+    }
+    cluster.members[NODE].node.start();
+    for node in [0, 1] {
+        cluster.until_height(node, height).await;
+    }
     first_goes_on(&cluster, &oracle).await;
 }
 

@@ -80,6 +80,24 @@ async fn assert_delivers(cluster: &Cluster, node: usize) {
     assert!(chain.len() > 1, "{} blocks", chain.len());
 }
 
+/// The channel's config gives addresses that only clients can reach: nodes ask each other, and fetch blocks, where
+/// they reach each other.
+pub(crate) async fn nodes_that_cannot_reach_the_addresses_for_clients_find_each_other() {
+    let mut spec = ClusterSpec::of(3);
+    spec.endpoints = Some(vec!["127.0.0.1:9".parse().expect("an address")]);
+    let mut cluster = Cluster::start(&spec).await;
+    let oracle = oracle();
+    cluster.orders(&cluster.all(), &oracle).await;
+    cluster.members[2].node.kill();
+    cluster.members[2].wipe();
+    cluster.members[2].node.start();
+    cluster.join(&[2]).await;
+    let height = cluster.equal_heights(&[0, 1], cluster.channel()).await;
+    cluster.until_height(2, height).await;
+    cluster.agree(&cluster.all(), &oracle).await;
+    cluster.assert_no_panic();
+}
+
 pub(crate) async fn a_channel_whose_other_members_never_came_says_so() {
     let mut cluster = Cluster::new(&ClusterSpec::of(3));
     let (all, oracle) = (cluster.all(), oracle());

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
+use protos::block::Hash;
 use protos::wire::common::Block;
 use protos::{BlockNumber, ConsenterId};
 
@@ -63,9 +65,19 @@ pub enum Action {
         through: BlockNumber,
     },
     /// Ask the other consenters for their heights; report [`Event::ChannelIsNew`](super::Event::ChannelIsNew) once
-    /// this node and as many of them as make a majority say 1. Stops when a later event makes the core take part
-    /// otherwise; asking on does no harm.
+    /// this node and as many of them as make a majority say 1, and nobody says more. Stops when a later event makes
+    /// the core take part otherwise; asking on does no harm.
     AskWhetherNew,
+    /// Ask them what became of the channel. Where anybody has a block 1, report
+    /// [`Event::ChannelHasBlocks`](super::Event::ChannelHasBlocks), known if any of these has the hash `first`. Where all
+    /// others of the config in force and of `members` answered, and none has more than the genesis block, report
+    /// [`Event::ChannelIsNew`](super::Event::ChannelIsNew).
+    AskWhatBecame {
+        /// Hash of the header of block 1 as this node had it.
+        first: Hash,
+        /// The metadata of the consensus type as it was in force here last.
+        members: Bytes,
+    },
     /// Report [`Event::BatchTimerFired`](super::Event::BatchTimerFired) when `after` has passed. No other timer runs.
     ArmBatchTimer {
         /// To report.

@@ -90,6 +90,8 @@ pub(super) struct Applying {
     tip: Link,
     /// The last block that was passed over.
     passed: Option<Link>,
+    /// Own envelopes were looked for in the blocks up to this one.
+    seen: BlockNumber,
     /// Everything through here is durable.
     durable: (u64, u64),
     /// The newest durable block, as its entry has it.
@@ -114,6 +116,7 @@ impl Applying {
                 hash: tip.hash,
             },
             passed: None,
+            seen: tip.number,
             durable: (index, term),
             durable_block: (tip.number, tip.entry.clone()),
         }
@@ -200,6 +203,16 @@ impl Applying {
         };
         self.passed = None;
         self.durable_block = (tip.number, tip.entry.clone());
+    }
+
+    /// The last block in which own envelopes were looked for.
+    pub(super) fn seen(&self) -> BlockNumber {
+        self.seen
+    }
+
+    /// Own envelopes need not be looked for in the blocks up to this one any more.
+    pub(super) fn set_seen(&mut self, number: BlockNumber) {
+        self.seen = self.seen.max(number);
     }
 
     /// A leader's state stands for everything through here.
@@ -422,6 +435,13 @@ impl RaftCore {
         self.count_block((open.index, open.term), (open.number, open.entry), turn);
     }
 
+    /// A member that begins with a log may have to bring others to its state before anything more is committed.
+    pub(super) fn offer_state(&mut self) {
+        if self.apply.index > 0 && !self.apply.has_snapshot() {
+            self.note_durable();
+        }
+    }
+
     /// Tells the window what a snapshot would hold now.
     pub(super) fn note_durable(&mut self) {
         let (index, term) = self.apply.durable;
@@ -439,14 +459,17 @@ impl RaftCore {
         turn.push(Action::Errored(error));
     }
 
-    /// The envelopes of this node in a block, found.
-    fn match_block(
+    /// The envelopes of this node in a block, found. Each block is looked at once: an equal envelope that is handed
+    /// later is in another one.
+    pub(super) fn match_block(
         &mut self,
         block: &Block,
         number: BlockNumber,
         facts: Option<&ConfigFacts>,
     ) -> Vec<TicketId> {
-        if self.pending.is_empty() {
+        let is_seen = number <= self.apply.seen;
+        self.apply.set_seen(number);
+        if is_seen || self.pending.is_empty() {
             return Vec::new();
         }
         let found: Vec<_> = if let Some(facts) = facts {
@@ -468,7 +491,7 @@ impl RaftCore {
     }
 }
 
-fn config_facts(block: &Block) -> Option<ConfigFacts> {
+pub(super) fn config_facts(block: &Block) -> Option<ConfigFacts> {
     match block.data.as_ref().map(|data| data.data.as_slice()) {
         Some([only]) => ConfigFacts::read(only),
         _ => None,

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use configtx::consensus_metadata::RaftOptions;
 use protos::block::Hash;
+use protos::wire::common::Block;
 use protos::wire::etcdraft::{BlockMetadata, Consenter};
 use protos::{BlockNumber, ChannelId, ConfigSeq, ConsenterId, Height};
 
@@ -63,6 +64,12 @@ pub enum Event {
         /// The config now in force.
         config: ConfigInForce,
     },
+    /// One of the blocks that [`Action::CatchUp`](super::Action::CatchUp) has brought, where
+    /// [`RaftCore::unseen_from`](super::RaftCore::unseen_from) asks for them. In order, before `CaughtUp`.
+    Pulled {
+        /// As it is in the ledger.
+        block: Block,
+    },
     /// The ledger has what [`Action::CatchUp`](super::Action::CatchUp) asked for, or more.
     CaughtUp {
         /// Its newest block.
@@ -70,9 +77,15 @@ pub enum Event {
         /// The config now in force.
         config: ConfigInForce,
     },
-    /// This node and a majority of the consenters were asked, and the channel is new everywhere: the answer to
-    /// [`Action::AskWhetherNew`](super::Action::AskWhetherNew). Not reported otherwise.
+    /// The channel is new everywhere: an answer to [`Action::AskWhetherNew`](super::Action::AskWhetherNew) or
+    /// [`Action::AskWhatBecame`](super::Action::AskWhatBecame), which say who was asked. Not reported otherwise.
     ChannelIsNew,
+    /// Another orderer has a block 1: the answer to [`Action::AskWhatBecame`](super::Action::AskWhatBecame), unless it
+    /// is [`ChannelIsNew`](Self::ChannelIsNew).
+    ChannelHasBlocks {
+        /// It is the one that this node had before it removed the channel.
+        is_known: bool,
+    },
     /// No leader is heard of, and other orderers have blocks up to `through` that the ledger lacks. Answered with
     /// [`Action::CatchUp`](super::Action::CatchUp) as soon as no write is open.
     Behind {
@@ -119,6 +132,15 @@ impl Tip {
     }
 }
 
+/// Which chain a ledger holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// Hash of the genesis block's header.
+    pub genesis: Hash,
+    /// Hash of block 1's header; none if there is none.
+    pub first: Option<Hash>,
+}
+
 /// All that a core begins with.
 #[derive(Clone, Debug)]
 pub struct Start {
@@ -136,6 +158,8 @@ pub struct Start {
     pub config: ConfigInForce,
     /// What the log holds.
     pub log: LogState,
+    /// How the ledger begins. Only needed if the log says that it is that of a channel which was removed.
+    pub origin: Option<Origin>,
     /// Bugs put back on purpose, to see that simulation finds them.
     pub planted: Planted,
 }

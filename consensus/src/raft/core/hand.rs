@@ -224,20 +224,6 @@ impl RaftCore {
         2 * self.election_ticks()
     }
 
-    /// Blocks were taken over without being seen here: whatever was handed may be in one of them.
-    pub(super) fn forget_handed(&mut self, turn: &mut Turn<'_>) {
-        let handed: Vec<_> = (self.pending.first()..self.pending.end())
-            .filter(|place| {
-                self.pending
-                    .get(*place)
-                    .is_some_and(|waiting| waiting.handed_at.is_some())
-            })
-            .collect();
-        let removed = handed.into_iter().filter_map(|place| self.pending.remove(place));
-        let tickets = removed.map(|waiting| waiting.ticket).collect();
-        turn.unknown(tickets, "this node fell behind and took blocks over from others");
-    }
-
     /// The end: nothing that waits gets a block from here.
     pub(super) fn fail_pending(&mut self, reason: &str, turn: &mut Turn<'_>) {
         let all = self.pending.take_all();

@@ -295,7 +295,11 @@ impl RaftCore {
             }
             checks += usize::from(queued.config_seq < self.config.sequence);
             match self.still_valid(&queued.envelope, queued.kind, queued.config_seq, turn) {
-                Ok(envelope) => self.order(leading, Queued { envelope, ..queued }, turn),
+                Ok(envelope) => {
+                    if !self.order(leading, Queued { envelope, ..queued }, turn) {
+                        return;
+                    }
+                }
                 Err(error) => self.drop_queued(&queued, error.reason, turn),
             }
         }
@@ -309,7 +313,8 @@ impl RaftCore {
         }
     }
 
-    fn order(&mut self, leading: &mut Leading, queued: Queued, turn: &mut Turn<'_>) {
+    /// False if it must wait, and all behind it: for another leader.
+    fn order(&mut self, leading: &mut Leading, queued: Queued, turn: &mut Turn<'_>) -> bool {
         if queued.kind == SubmissionKind::Config {
             return self.order_config(leading, queued, turn);
         }
@@ -317,22 +322,26 @@ impl RaftCore {
         for batch in ordered.batches {
             self.propose(leading, batch);
         }
+        true
     }
 
     /// The config alone in its block, behind what came before it.
-    fn order_config(&mut self, leading: &mut Leading, queued: Queued, turn: &mut Turn<'_>) {
+    fn order_config(&mut self, leading: &mut Leading, queued: Queued, turn: &mut Turn<'_>) -> bool {
         self.cut(leading);
         let facts = ConfigFacts::read(queued.envelope.entry());
         let own = self.node.id();
         if facts.is_some_and(|facts| self.members.displaces(own, &facts)) && self.node.voters() != [own] {
             if self.give_way(leading, turn) {
-                return leading.push_front(queued);
+                leading.push_front(queued);
+                return false;
             }
             let reason = "it changes the leader's own membership, and no other consenter could take over";
-            return self.drop_queued(&queued, reason.to_owned(), turn);
+            self.drop_queued(&queued, reason.to_owned(), turn);
+            return true;
         }
         let index = self.propose(leading, vec![queued.envelope]);
         leading.change_at = index;
+        true
     }
 
     fn cut(&mut self, leading: &mut Leading) {

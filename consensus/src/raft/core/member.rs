@@ -135,7 +135,7 @@ impl Membership {
 }
 
 /// What a membership entry says; none for one that says nothing we know.
-pub(super) fn read_change(data: &Bytes) -> Option<Change> {
+pub(in crate::raft) fn read_change(data: &Bytes) -> Option<Change> {
     let change = raftpb::ConfChange::decode(data.clone()).ok()?;
     let id = ConsenterId(change.node_id);
     match raftpb::ConfChangeType::try_from(change.r#type) {

@@ -12,7 +12,7 @@
 //! |---|---|
 //! | [`event`] | everything that can happen, and what a core begins with |
 //! | [`action`] | everything it can want done |
-//! | `open`, `resume` | from which log it begins, and from when on it counts |
+//! | `open`, `resume`, `returning` | from which log it begins, and from when on it counts |
 //! | `receive` | messages of others: refused, kept from raft for now, stepped |
 //! | `persist` | writes on their way to the log, and the messages that wait for them |
 //! | `intake`, `pending` | envelopes of this node until they are seen in a block |
@@ -42,13 +42,14 @@ mod persist;
 mod pull;
 mod receive;
 mod resume;
+mod returning;
 #[cfg(test)]
 mod tests;
 
 pub use action::{Action, Notice};
-pub use event::{ConfigInForce, Event, Planted, Start, Tip};
+pub use event::{ConfigInForce, Event, Origin, Planted, Start, Tip};
 pub use intake::Intake;
-pub(super) use member::write_change;
+pub(super) use member::{read_change, write_change};
 pub use open::OpenError;
 
 use crate::chain::ClusterStatus;
@@ -79,6 +80,8 @@ pub struct RaftCore {
     identity: Identity,
     /// The log on disk is not of this id: it goes with the first write.
     is_log_foreign: bool,
+    /// What it may go on with, until it is known what became of the channel while this node did not have it.
+    returning: Option<Box<Start>>,
     /// It is to campaign until somebody leads.
     is_first_leader: bool,
     node: Node,
@@ -166,6 +169,8 @@ impl RaftCore {
         if let Some(item) = begun.item {
             apply.queue(item);
         }
+        let was_retired = start.log.retired.is_some();
+        let returning = (begun.season == Season::Returning).then(|| Box::new(start.clone()));
         let mut core = Self {
             channel: start.channel,
             incarnation: start.incarnation,
@@ -175,6 +180,7 @@ impl RaftCore {
             season: begun.season,
             identity: begun.identity,
             is_log_foreign: begun.is_foreign,
+            returning,
             is_first_leader: false,
             node: begun.node,
             persisting: Persisting::new(begun.hard_state),
@@ -204,6 +210,8 @@ impl RaftCore {
             actions: &mut actions,
         };
         core.begun(begun.lost, turn);
+        core.offer_state();
+        core.note_return(was_retired, turn);
         core.settle(turn);
         Ok((core, actions))
     }
@@ -231,8 +239,12 @@ impl RaftCore {
             Event::Persisted { number } => self.persisted(number, turn),
             Event::Written { number } => self.written(number, turn),
             Event::ConfigApplied { number, config } => self.config_applied(number, &config, turn),
+            Event::Pulled { block } => self.look_through(&block, turn),
             Event::CaughtUp { tip, config } => self.caught_up(&tip, &config, turn),
             Event::ChannelIsNew => self.bootstrap(turn),
+            Event::ChannelHasBlocks { is_known } => self.returned(is_known, turn),
+            // Whose blocks these are, is being asked.
+            Event::Behind { .. } if self.season == Season::Returning => {}
             Event::Behind { through } => self.apply.set_behind(through),
             Event::WriteFailed(error) => self.fail(error, turn),
             Event::Halt => self.halt(),
@@ -375,6 +387,11 @@ impl RaftCore {
         match self.season {
             Season::Asking => Some(
                 "it is not known yet whether the channel is new: a majority of the consenters must answer"
+                    .to_owned(),
+            ),
+            Season::Returning => Some(
+                "this node had the channel before and removed it: it takes part once another consenter shows the \
+                 blocks it knew, or all of them say that they have none"
                     .to_owned(),
             ),
             Season::Silent => Some("this member has no log, and waits for a leader".to_owned()),

@@ -6,8 +6,9 @@
 //! | none, genesis block, alone | the log of a new channel |
 //! | none, genesis block | asks whether the channel is new everywhere; until then it does not take part |
 //! | none, more blocks, or a leader is heard | empty: takes entries, counts once it has the leader's log |
+//! | one from before the channel was removed here | asks what became of it (`returning`) |
 //!
-//! A record of a former id is no log under this one. Source: `docs/spec/wire.md` §12, ADR 017.
+//! A record of a former id is no log under this one. Source: `docs/spec/wire.md` §12, ADR 017, ADR 019.
 
 use protos::block::data_hash;
 use protos::{BlockNumber, ConsenterId};
@@ -16,6 +17,7 @@ use super::apply::Item;
 use super::event::Start;
 use super::member::write_change;
 use super::resume::resume;
+use super::returning::{Standing, kept, standing};
 use super::{Action, RaftCore, Turn};
 use crate::raft::log::{EntryKind, HardState, Identity, LogEntry, LogState, LogWrite, MembersAt};
 use crate::raft::node::window::{Place, Window};
@@ -28,6 +30,8 @@ pub(super) enum Season {
     Seasoned,
     /// It may be a new channel's: asks.
     Asking,
+    /// It has a log from before the channel was removed from this node: asks what became of the channel.
+    Returning,
     /// It has no log, and no leader was heard.
     Silent,
     /// A leader was heard that did not say what is committed.
@@ -49,7 +53,7 @@ impl Season {
         match self {
             Self::Seasoned => 0,
             Self::Until(index) => index,
-            Self::Asking | Self::Silent | Self::Unheard => u64::MAX,
+            Self::Asking | Self::Returning | Self::Silent | Self::Unheard => u64::MAX,
         }
     }
 }
@@ -89,6 +93,22 @@ pub(super) struct Beginning {
 
 /// Reads the log on disk.
 pub(super) fn begin(start: &Start, settings: &Settings) -> Result<Beginning, OpenError> {
+    match standing(start) {
+        Standing::Here => begin_here(start, settings),
+        Standing::Unknown => fresh(start, settings, Season::Returning, kept(start)),
+        Standing::OtherChain => fresh(start, settings, season_without_log(start), kept(start)),
+    }
+}
+
+fn season_without_log(start: &Start) -> Season {
+    if start.tip.number == BlockNumber::GENESIS {
+        Season::Asking
+    } else {
+        Season::Silent
+    }
+}
+
+fn begin_here(start: &Start, settings: &Settings) -> Result<Beginning, OpenError> {
     let log = &start.log;
     match &log.identity {
         Some(identity) if identity.id == start.id => {
@@ -97,26 +117,27 @@ pub(super) fn begin(start: &Start, settings: &Settings) -> Result<Beginning, Ope
             }
             resume(start, identity, settings)
         }
-        other => {
-            let is_foreign = other.is_some() || *log != LogState::default();
-            let season = if start.tip.number == BlockNumber::GENESIS {
-                Season::Asking
-            } else {
-                Season::Silent
-            };
-            let node = empty(settings)?;
-            Ok(Beginning {
-                node,
-                season,
-                identity: identity(start.id),
-                hard_state: HardState::default(),
-                applied: Place::default(),
-                item: None,
-                lost: None,
-                is_foreign,
-            })
-        }
+        _ => fresh(start, settings, season_without_log(start), HardState::default()),
     }
+}
+
+/// Begins without a log. Whatever is on disk goes with the first write.
+fn fresh(
+    start: &Start,
+    settings: &Settings,
+    season: Season,
+    hard_state: HardState,
+) -> Result<Beginning, OpenError> {
+    Ok(Beginning {
+        node: empty(settings, hard_state)?,
+        season,
+        identity: identity(start.id),
+        hard_state,
+        applied: Place::default(),
+        item: None,
+        lost: None,
+        is_foreign: start.log != LogState::default(),
+    })
 }
 
 fn identity(id: ConsenterId) -> Identity {
@@ -132,15 +153,16 @@ pub(super) fn unusable(reason: String) -> OpenError {
     OpenError::Unusable { reason }
 }
 
-pub(super) fn empty(settings: &Settings) -> Result<Node, OpenError> {
-    let window = Window::new(Place::default(), Vec::new(), HardState::default(), &[]);
+pub(super) fn empty(settings: &Settings, state: HardState) -> Result<Node, OpenError> {
+    let window = Window::new(Place::default(), Vec::new(), state, &[]);
     Node::new(settings, window, 0).map_err(unusable)
 }
 
 impl RaftCore {
-    /// Starts the log of a new channel: every member begins with the same one.
+    /// Starts the log of a new channel: every member begins with the same one. Term and vote never go back, even where
+    /// the channel is made again.
     pub(super) fn bootstrap(&mut self, turn: &mut Turn<'_>) {
-        if self.season != Season::Asking {
+        if !matches!(self.season, Season::Asking | Season::Returning) {
             return;
         }
         let voters = self.members.ids.clone();
@@ -150,9 +172,10 @@ impl RaftCore {
             .map(|(id, index)| added(*id, index))
             .collect();
         let index = entries.len() as u64;
+        let kept = self.persisting.hard_state();
         let state = HardState {
-            term: 1,
-            vote: 0,
+            term: kept.term.max(1),
+            vote: kept.vote,
             commit: index,
         };
         let window = Window::new(Place::default(), entries.clone(), state, &voters);
@@ -163,6 +186,7 @@ impl RaftCore {
         self.persisting.restart(state);
         self.apply.restart(index, 1);
         self.season = Season::Seasoned;
+        self.returning = None;
         self.identity.votes_from = 0;
         let write = LogWrite {
             identity: Some(self.identity.clone()),
@@ -199,7 +223,7 @@ impl RaftCore {
     /// What the driver writes last when this node is no member any more: a follower then brings the ledger ahead of the
     /// log, and the id may come back with a new certificate. None while no log was begun.
     pub fn farewell(&self) -> Option<LogWrite> {
-        let is_on_record = !matches!(self.season, Season::Asking | Season::Silent);
+        let is_on_record = !matches!(self.season, Season::Asking | Season::Returning | Season::Silent);
         let identity = self.identity.clone().followed();
         identity.filter(|_| is_on_record).map(|identity| LogWrite {
             identity: Some(identity),
@@ -265,12 +289,11 @@ impl RaftCore {
         if let Some(reason) = lost {
             return self.lose(reason, turn);
         }
-        if self.season == Season::Asking {
-            if self.members.ids == [self.node.id()] {
-                self.bootstrap(turn);
-            } else {
-                turn.push(Action::AskWhetherNew);
-            }
+        match self.season {
+            Season::Asking if self.members.ids == [self.node.id()] => self.bootstrap(turn),
+            Season::Asking => turn.push(Action::AskWhetherNew),
+            Season::Returning => self.ask_what_became(turn),
+            _ => {}
         }
     }
 }

@@ -65,6 +65,12 @@ impl Pending {
         self.slots.is_empty()
     }
 
+    /// True if any of them was handed to a leader.
+    pub(super) fn has_handed(&self) -> bool {
+        let mut waiting = self.slots.iter().flatten();
+        waiting.any(|waiting| waiting.handed_at.is_some())
+    }
+
     /// Bytes of the envelopes.
     pub(super) fn bytes(&self) -> usize {
         self.bytes

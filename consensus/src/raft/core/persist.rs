@@ -38,10 +38,21 @@ impl Persisting {
         }
     }
 
+    /// The latest term and vote.
+    pub(super) fn hard_state(&self) -> HardState {
+        self.hard_state
+    }
+
     /// Another log begins, with this state.
     pub(super) fn restart(&mut self, hard_state: HardState) {
         self.hard_state = hard_state;
         self.is_hard_state_new = true;
+        self.held.clear();
+    }
+
+    /// The log on disk goes on, with this state.
+    pub(super) fn resume(&mut self, hard_state: HardState) {
+        self.hard_state = hard_state;
         self.held.clear();
     }
 

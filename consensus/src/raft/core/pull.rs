@@ -2,8 +2,9 @@
 //! have while nobody leads. That the ledger may get ahead of the log is on record before.
 
 use protos::BlockNumber;
+use protos::wire::common::Block;
 
-use super::apply::Pulling;
+use super::apply::{Pulling, config_facts};
 use super::event::{ConfigInForce, Tip};
 use super::member::Membership;
 use super::{Action, RaftCore, Turn};
@@ -57,6 +58,21 @@ impl RaftCore {
         }
     }
 
+    /// The first of the pulled blocks that no entry of the log will show, if envelopes of this node may be in them. The
+    /// driver reports all from there on as [`Event::Pulled`](super::Event::Pulled) before it says that they are there.
+    pub fn unseen_from(&self) -> Option<BlockNumber> {
+        let is_for_state = self.apply.pulled_for.is_some() && self.pending.has_handed();
+        is_for_state.then(|| BlockNumber(self.apply.seen().0 + 1))
+    }
+
+    /// One of the pulled blocks.
+    pub(super) fn look_through(&mut self, block: &Block, turn: &mut Turn<'_>) {
+        let number = BlockNumber(block.header.as_ref().map_or(0, |header| header.number));
+        let facts = config_facts(block);
+        let tickets = self.match_block(block, number, facts.as_ref());
+        turn.resolve(tickets, Ok(number));
+    }
+
     /// The ledger has what was asked for, or more.
     pub(super) fn caught_up(&mut self, tip: &Tip, config: &ConfigInForce, turn: &mut Turn<'_>) {
         if self.apply.pulling != Pulling::Under {
@@ -79,7 +95,8 @@ impl RaftCore {
         self.persist(write, turn);
         self.adopt(config, turn);
         if let Some(snapshot) = self.apply.pulled_for.take() {
-            self.forget_handed(turn);
+            // What was handed and is in none of these blocks is in a later one, or in none.
+            self.apply.set_seen(tip.number);
             self.entered(&snapshot, turn);
         }
         self.node.applied_to(self.apply.index());

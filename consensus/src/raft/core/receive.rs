@@ -32,6 +32,10 @@ impl RaftCore {
     }
 
     fn consensus(&mut self, from: ConsenterId, payload: &Bytes, turn: &mut Turn<'_>) {
+        // Which of two chains of one name it is about cannot be seen in a message.
+        if self.season == Season::Returning {
+            return;
+        }
         match wire::read(from, payload, &self.node) {
             Ok(incoming) => {
                 if self.may_step(&incoming, turn) {

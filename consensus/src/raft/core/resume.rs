@@ -8,7 +8,7 @@ use protos::wire::common::Block;
 use super::apply::Item;
 use super::event::{Start, Tip};
 use super::open::{Beginning, OpenError, Season, empty, unusable};
-use crate::raft::log::{EntryKind, Identity, LogEntry, LogState};
+use crate::raft::log::{EntryKind, HardState, Identity, LogEntry, LogState};
 use crate::raft::node::window::{Place, Window, block_number};
 use crate::raft::node::{Node, Settings};
 
@@ -21,7 +21,7 @@ pub(super) fn resume(
     let (log, tip) = (&start.log, &start.tip);
     let season = Season::of(identity);
     let mut begun = Beginning {
-        node: empty(settings)?,
+        node: empty(settings, HardState::default())?,
         season,
         identity: identity.clone(),
         hard_state: log.hard_state,

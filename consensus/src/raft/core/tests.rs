@@ -6,6 +6,7 @@ mod elections;
 mod logs;
 mod membership;
 mod ordering;
+mod returning;
 
 use crate::raft::log::LogState;
 use protos::{BlockNumber, ConfigSeq, ConsenterId};

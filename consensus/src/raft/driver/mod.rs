@@ -22,14 +22,18 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use bytes::Bytes;
+use configtx::Severity;
+use configtx::consensus_metadata::RaftMetadata;
 use futures::future::{BoxFuture, FutureExt};
 use futures::stream::{FuturesOrdered, StreamExt};
+use protos::block::Hash;
 use protos::{BlockNumber, ConsenterId};
 use tokio::sync::watch;
 use tokio::task::yield_now;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 
-use self::asking::{Answer, Asking};
+use self::asking::{Answer, Asking, Question};
 use self::suspicion::Suspicion;
 use super::block_metadata::wrap;
 use super::chain::{Chosen, Shared};
@@ -284,10 +288,22 @@ impl Driver {
     fn answered(&mut self, answer: Answer) {
         match answer {
             Answer::IsNew => self.step(Event::ChannelIsNew),
-            Answer::CaughtUp(Ok(())) => match asking::caught_up(&*self.support) {
-                Ok(event) => self.step(event),
-                Err(reason) => self.broken(self.support.height().0, reason),
+            Answer::HasBlocks { is_known } => self.step(Event::ChannelHasBlocks { is_known }),
+            Answer::CaughtUp(Ok(())) => match self.core.unseen_from() {
+                Some(first) => self.asking.read_pulled(Arc::clone(&self.support), first),
+                None => self.caught_up(),
             },
+            Answer::Pulled(Ok((blocks, next))) => {
+                for block in blocks {
+                    self.step(Event::Pulled { block });
+                }
+                if next.0 < self.support.height().0 {
+                    self.asking.read_pulled(Arc::clone(&self.support), next);
+                } else {
+                    self.caught_up();
+                }
+            }
+            Answer::Pulled(Err(reason)) => self.broken(self.support.height().0, reason),
             Answer::CaughtUp(Err(error)) => self.step(Event::WriteFailed(error)),
             Answer::NewestConfig(config) => self.judge_eviction(config),
             Answer::PulledToEviction(Ok(())) => {
@@ -297,6 +313,13 @@ impl Driver {
             Answer::PulledToEviction(Err(error)) => {
                 self.ending = Some(Ending::Failed(ChainFailure::Write(error)));
             }
+        }
+    }
+
+    fn caught_up(&mut self) {
+        match asking::caught_up(&*self.support) {
+            Ok(event) => self.step(event),
+            Err(reason) => self.broken(self.support.height().0, reason),
         }
     }
 
@@ -386,10 +409,8 @@ impl Driver {
                 self.writing.push_back(event.boxed());
             }
             Action::CatchUp { through } => self.asking.catch_up(through),
-            Action::AskWhetherNew => {
-                let members = self.core.status().members.len();
-                self.asking.ask_whether_new(members, self.notices.clone());
-            }
+            Action::AskWhetherNew => self.ask_about_channel(None, &Bytes::new()),
+            Action::AskWhatBecame { first, members } => self.ask_about_channel(Some(first), &members),
             Action::ArmBatchTimer { token, after } => self.timer = BatchTimer::armed(token, after),
             Action::DisarmBatchTimer => self.timer = BatchTimer::stopped(),
             Action::Resolve { tickets, outcome } => self.resolve(&tickets, &outcome),
@@ -399,6 +420,22 @@ impl Driver {
             Action::LostLog { reason } => self.ending = Some(Ending::Ended(Ended::LostLog { reason })),
             Action::Finish => self.ending = Some(Ending::Ended(Ended::Halted)),
         }
+    }
+
+    /// Asks the other consenters: those of the config in force, and of the one in `before`.
+    fn ask_about_channel(&mut self, first: Option<Hash>, before: &Bytes) {
+        let mut others = config_in_force(&*self.support).map_or(Vec::new(), |config| config.consenters);
+        let former = RaftMetadata::read(before, Severity::Commit).map_or(Vec::new(), |read| read.consenters);
+        for consenter in former {
+            if !others.contains(&consenter) {
+                others.push(consenter);
+            }
+        }
+        while let Some(own) = self.support.own_place(&others) {
+            others.remove(own);
+        }
+        let question = Question { others, first };
+        self.asking.ask_about_channel(question, self.notices.clone());
     }
 
     /// What is lost on the way raft sends again, if it knows; envelopes are handed again by their numbers.
@@ -439,13 +476,17 @@ impl Driver {
         let mut status = self.core.status();
         self.suspicion.leader_is_known(status.leader.is_some());
         if status.leader.is_some() {
-            self.asking.stop_asking_whether_new();
+            self.asking.stop_asking_about_channel();
         }
         // With one or two members the loss of a leader is no more than logged (`docs/spec/behaviour.md` §5.8).
         match status.leader {
             Some(_) => self.shared.life.set_errored(false),
             None if status.members.len() > 2 => self.shared.life.set_errored(true),
             None => {}
+        }
+        if let Some(text) = self.asking.waits_for() {
+            let reason = status.trouble.take().unwrap_or_default();
+            status.trouble = Some(format!("{reason}. {text}"));
         }
         if let Some(reason) = &self.log_trouble {
             status.trouble = Some(format!("the disk of the log is full, waiting for room: {reason}"));

@@ -10,9 +10,11 @@ use raft_engine::{Command, LogBatch};
 
 use super::records::{
     Bounds, bounds_bytes, checkpoint_bytes, hard_state_bytes, identity_bytes, members_bytes, number_bytes,
+    retired_bytes,
 };
 use super::{
-    BOUNDS, CHANNEL, CHECKPOINT, CHECKPOINT_INDEX, Format, HARD_STATE, IDENTITY, MEMBERS, NEXT, TABLE,
+    BOUNDS, CHANNEL, CHECKPOINT, CHECKPOINT_INDEX, Format, HARD_STATE, IDENTITY, MEMBERS, NEXT, RETIRED,
+    TABLE,
 };
 use crate::raft::log::{Checkpoint, EntryKind, LogEntry, LogWrite};
 
@@ -162,6 +164,11 @@ impl<'a> Batch<'a> {
         }
         if let Some(state) = write.hard_state {
             self.put(group, HARD_STATE, hard_state_bytes(state))?;
+        }
+        match &write.retires {
+            None if write.resets || write.returns => self.put(group, RETIRED, retired_bytes(None))?,
+            None => {}
+            retired => self.put(group, RETIRED, retired_bytes(retired.as_ref()))?,
         }
         if let Some(members) = &write.members {
             self.put(group, MEMBERS, members_bytes(members))?;

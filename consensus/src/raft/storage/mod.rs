@@ -19,6 +19,8 @@
 //! Channel `n` has two groups: `2n` has its entries (`eraftpb.Entry`) and its records; `2n + 1` has one entry, of index
 //! 1, whose data is the newest checkpoint. Entries lie on the disk only, records in memory as well, and a checkpoint has
 //! a whole block in it. Numbers are never given away twice, so nothing of a removed channel can come back.
+//! A channel that was removed from this node alone keeps its number, with what a member must not forget ([`retire`]):
+//! some records, a checkpoint, and the few entries behind it.
 //!
 //! # What is durable when
 //! A [`write`](RaftLog::write) is one batch with one checksum, synced before it returns: after a crash it is there as
@@ -50,7 +52,8 @@ use raft_engine::{Config, Engine, LogBatch, MessageExt, ReadableSize, RecoveryMo
 use self::batch::{Batch, Changes, Channel};
 use self::read::{read_channel, read_table};
 use self::snap_dir::{SnapDir, remove_folder};
-use super::log::{Checkpoint, LogError, LogState, LogWrite, RaftLog};
+use super::log::{Checkpoint, LogError, LogState, LogWrite, RaftLog, Retired};
+use super::retire::retire;
 
 mod batch;
 mod read;
@@ -74,6 +77,7 @@ const BOUNDS: &[u8] = b"bounds";
 const IDENTITY: &[u8] = b"identity";
 const HARD_STATE: &[u8] = b"hard-state";
 const MEMBERS: &[u8] = b"members";
+const RETIRED: &[u8] = b"retired";
 /// Index of the newest checkpoint; 0: none counts.
 const CHECKPOINT: &[u8] = b"checkpoint";
 /// The only entry in the group of a checkpoint.
@@ -215,12 +219,22 @@ impl EngineLog {
     /// The files of checkpoints are a copy, so a failure is no more than worth a warning.
     fn publish(&self, writes: &[(ChannelId, LogWrite)]) {
         for (channel, write) in writes {
-            let Some(checkpoint) = &write.checkpoint else {
+            let checkpoint = write.checkpoint.as_ref().filter(|_| write.retires.is_none());
+            let Some(checkpoint) = checkpoint else {
                 continue;
             };
             if let Err(error) = self.snaps.publish(channel, checkpoint) {
                 tracing::warn!(%channel, index = checkpoint.index, %error, "no file was made of a checkpoint");
             }
+        }
+    }
+
+    fn read(&self, channel: &ChannelId) -> Result<LogState, LogError> {
+        let known = self.state().channels.get(channel).copied();
+        match known {
+            None => Ok(LogState::default()),
+            Some(known) => guarded(&self.folder, || Ok(read_channel(&self.engine, known)))?
+                .map_err(|reason| at(&self.folder, format!("log of channel {channel}: {reason}"))),
         }
     }
 
@@ -235,14 +249,17 @@ impl EngineLog {
 
 impl RaftLog for EngineLog {
     fn load(&self, channel: &ChannelId) -> Result<LogState, LogError> {
-        let known = self.state().channels.get(channel).copied();
-        let state = match known {
-            None => LogState::default(),
-            Some(known) => guarded(&self.folder, || Ok(read_channel(&self.engine, known)))?
-                .map_err(|reason| at(&self.folder, format!("log of channel {channel}: {reason}")))?,
-        };
-        self.heal_folders(channel, state.checkpoint.as_ref());
+        let state = self.read(channel)?;
+        let shown = state.checkpoint.as_ref().filter(|_| state.retired.is_none());
+        self.heal_folders(channel, shown);
         Ok(state)
+    }
+
+    fn retire(&self, channel: &ChannelId, retired: Retired) -> Result<(), LogError> {
+        match retire(&self.read(channel)?, retired) {
+            Some(write) => self.write(&[(channel.clone(), write)]),
+            None => Ok(()),
+        }
     }
 
     fn write(&self, writes: &[(ChannelId, LogWrite)]) -> Result<(), LogError> {
@@ -264,8 +281,9 @@ impl RaftLog for EngineLog {
     }
 
     fn remove(&self, channel: &ChannelId) -> Result<(), LogError> {
+        let is_retired = self.read(channel).is_ok_and(|state| state.retired.is_some());
         let mut state = self.state();
-        if let Some(known) = state.channels.get(channel).copied() {
+        if let Some(known) = state.channels.get(channel).copied().filter(|_| !is_retired) {
             let mut batch =
                 batch::removal(channel, known).map_err(|error| engine_error(&self.folder, &error))?;
             self.commit(&mut state, &mut batch)?;
@@ -313,6 +331,10 @@ impl RaftLog for BrokenLog {
     }
 
     fn write(&self, _writes: &[(ChannelId, LogWrite)]) -> Result<(), LogError> {
+        Err(self.0.clone())
+    }
+
+    fn retire(&self, _channel: &ChannelId, _retired: Retired) -> Result<(), LogError> {
         Err(self.0.clone())
     }
 

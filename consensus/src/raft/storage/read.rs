@@ -9,11 +9,12 @@ use raft_engine::Engine;
 
 use super::batch::Channel;
 use super::records::{
-    Bounds, NoRecord, read_bounds, read_checkpoint, read_hard_state, read_identity, read_members, read_number,
+    Bounds, NoRecord, read_bounds, read_checkpoint, read_hard_state, read_identity, read_members,
+    read_number, read_retired,
 };
 use super::{
-    BOUNDS, CHANNEL, CHECKPOINT, CHECKPOINT_INDEX, Format, HARD_STATE, IDENTITY, MEMBERS, NEXT, State, TABLE,
-    at, guarded,
+    BOUNDS, CHANNEL, CHECKPOINT, CHECKPOINT_INDEX, Format, HARD_STATE, IDENTITY, MEMBERS, NEXT, RETIRED,
+    State, TABLE, at, guarded,
 };
 use crate::raft::log::{Checkpoint, EntryKind, LogEntry, LogError, LogState};
 
@@ -59,6 +60,7 @@ pub(super) fn read_channel(engine: &Engine, channel: Channel) -> Result<LogState
     let damaged = |error: NoRecord| error.to_string();
     let identity = record(IDENTITY).map(|bytes| read_identity(&bytes)).transpose();
     let hard_state = record(HARD_STATE).map(|bytes| read_hard_state(&bytes));
+    let retired = record(RETIRED).map(|bytes| read_retired(&bytes.into()));
     let members = record(MEMBERS).map(|bytes| read_members(&bytes));
     Ok(LogState {
         identity: identity.map_err(damaged)?,
@@ -66,6 +68,7 @@ pub(super) fn read_channel(engine: &Engine, channel: Channel) -> Result<LogState
         members: members.transpose().map_err(damaged)?.unwrap_or_default(),
         checkpoint: read_newest_checkpoint(engine, channel)?,
         entries: read_entries(engine, channel)?,
+        retired: retired.transpose().map_err(damaged)?.flatten(),
     })
 }
 

@@ -9,12 +9,14 @@
 //! | identity | id, votes from, pulled: `u64` each; then the byte 0, or 1 and the reason of the loss as UTF-8 |
 //! | hard state | term, vote, commit: `u64` each |
 //! | members | index `u64`, then each id `u64` |
+//! | retired | hash of the genesis block, 32 bytes; the byte 0, or 1 and the hash of block 1; metadata to the end. Nothing at all: not retired |
 //! | checkpoint | index, term, block number, count of voters: `u64` each; each voter `u64`; the block to the end |
 
 use bytes::Bytes;
+use protos::block::Hash;
 use protos::{BlockNumber, ConsenterId};
 
-use crate::raft::log::{Checkpoint, HardState, Identity, MembersAt};
+use crate::raft::log::{Checkpoint, HardState, Identity, MembersAt, Retired};
 
 /// The format that is written, and the only one so far.
 const VERSION: u8 = 1;
@@ -22,6 +24,10 @@ const VERSION: u8 = 1;
 /// What says that an identity's log is lost stands behind this.
 const LOST: u8 = 1;
 const NOT_LOST: u8 = 0;
+
+/// What says whether there was a block 1.
+const WITHOUT: u8 = 0;
+const WITH: u8 = 1;
 
 /// The entries that a channel has: `first..next`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -68,6 +74,12 @@ impl<'a> Reader<'a> {
         let (head, rest) = self.rest.split_first_chunk().ok_or_else(|| self.error())?;
         self.rest = rest;
         Ok(u64::from_le_bytes(*head))
+    }
+
+    fn hash(&mut self) -> Result<Hash, NoRecord> {
+        let (hash, rest) = self.rest.split_first_chunk().ok_or_else(|| self.error())?;
+        self.rest = rest;
+        Ok(*hash)
     }
 
     /// Numbers up to the end.
@@ -145,6 +157,47 @@ pub(super) fn read_identity(bytes: &[u8]) -> Result<Identity, NoRecord> {
         votes_from,
         pulled,
     })
+}
+
+pub(super) fn retired_bytes(retired: Option<&Retired>) -> Vec<u8> {
+    let mut bytes = record([]);
+    if let Some(retired) = retired {
+        bytes.extend_from_slice(&retired.genesis);
+        match &retired.first {
+            None => bytes.push(WITHOUT),
+            Some(first) => {
+                bytes.push(WITH);
+                bytes.extend_from_slice(first);
+            }
+        }
+        bytes.extend_from_slice(&retired.members);
+    }
+    bytes
+}
+
+pub(super) fn read_retired(bytes: &Bytes) -> Result<Option<Retired>, NoRecord> {
+    let mut reader = Reader::new(bytes)?;
+    if reader.rest.is_empty() {
+        return Ok(None);
+    }
+    let genesis = reader.hash()?;
+    let first = match reader.rest.split_first() {
+        Some((&WITHOUT, rest)) => {
+            reader.rest = rest;
+            None
+        }
+        Some((&WITH, rest)) => {
+            reader.rest = rest;
+            Some(reader.hash()?)
+        }
+        _ => return Err(reader.error()),
+    };
+    let members = bytes.slice(bytes.len() - reader.rest.len()..);
+    Ok(Some(Retired {
+        genesis,
+        first,
+        members,
+    }))
 }
 
 pub(super) fn hard_state_bytes(state: HardState) -> Vec<u8> {
@@ -259,6 +312,24 @@ mod tests {
             assert_eq!(&bytes[25..], tail);
             assert_eq!(read_identity(&bytes), Ok(identity));
         }
+    }
+
+    #[test]
+    fn a_retired_log_says_of_which_chain_it_is() {
+        let retired = |first| Retired {
+            genesis: [7; 32],
+            first,
+            members: Bytes::from_static(b"members"),
+        };
+        for (first, tail) in [(None, vec![0]), (Some([8; 32]), [vec![1], vec![8; 32]].concat())] {
+            let bytes = retired_bytes(Some(&retired(first)));
+            let expected = [&[1][..], &[7; 32], &tail, b"members"].concat();
+            assert_eq!(bytes, expected);
+            assert_eq!(read_retired(&bytes.into()), Ok(Some(retired(first))));
+        }
+        assert_eq!(retired_bytes(None), [1]);
+        assert_eq!(read_retired(&Bytes::from_static(&[1])), Ok(None));
+        assert!(read_retired(&Bytes::from_static(&[1; 40])).is_err());
     }
 
     #[test]

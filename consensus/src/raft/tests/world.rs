@@ -9,14 +9,14 @@ use blockcutter::BatchLimits;
 use bytes::Bytes;
 use futures::future::{BoxFuture, FutureExt, ready};
 use prost::Message;
-use protos::block::{self, header_hash, orderer_metadata_value};
+use protos::block::{self, Hash, header_hash, orderer_metadata_value};
 use protos::wire::common::{Block, Metadata};
 use protos::wire::etcdraft::{ConfigMetadata, Consenter as Member, Options};
 use protos::{BlockNumber, ChannelId, ConfigSeq, ConsenterId, Envelope, Height};
 use tempfile::TempDir;
 use tokio::sync::watch;
 
-use crate::block_source::BlockSource;
+use crate::block_source::{BlockSource, Heights};
 use crate::chain::{Chain, ClusterStatus};
 use crate::consenter::{Consenter, ConsenterMetadata, HandleChainError, Members};
 use crate::raft::{EngineLog, RaftConsenter, RaftNode};
@@ -373,13 +373,20 @@ struct Source {
 }
 
 impl BlockSource for Source {
-    fn heights(&self) -> BoxFuture<'static, Vec<Height>> {
-        let running = self
-            .others
-            .iter()
-            .filter(|node| node.chain.lock().unwrap().is_some());
-        let heights = running.map(|node| Height(node.ledger.lock().unwrap().len() as u64));
-        ready(heights.collect()).boxed()
+    fn heights(&self, consenters: Vec<Member>) -> BoxFuture<'static, Heights> {
+        let height = |node: &Arc<Node>| Height(node.ledger.lock().unwrap().len() as u64);
+        let told = |node: &Arc<Node>| node.chain.lock().unwrap().is_some().then(|| height(node));
+        let heights = Heights {
+            endpoints: Vec::new(),
+            consenters: self.others.iter().map(told).take(consenters.len()).collect(),
+        };
+        ready(heights).boxed()
+    }
+
+    fn first_blocks(&self) -> BoxFuture<'static, Vec<Hash>> {
+        let first =
+            |node: &Arc<Node>| Some(header_hash(node.ledger.lock().unwrap().get(1)?.header.as_ref()?));
+        ready(self.others.iter().filter_map(first).collect()).boxed()
     }
 
     fn catch_up(&self, BlockNumber(through): BlockNumber) -> BoxFuture<'static, Result<(), WriteError>> {

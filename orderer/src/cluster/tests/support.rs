@@ -14,6 +14,7 @@ use consensus::{
 };
 use futures::future::BoxFuture;
 use parking_lot::Mutex;
+use protos::wire::common::Status;
 use protos::{ChannelId, ConsenterId};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
@@ -21,10 +22,12 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::cluster::{Cluster, Receivers, Step};
+use crate::codec::ReceiveBudget;
 use crate::config::{Config, Environment, General, Keepalive, Listen};
-use crate::metrics::Counter;
+use crate::deliver::Deliver;
+use crate::deliver::source::{Channels, Source};
+use crate::report::tasks::Tasks;
 use crate::server::connections::{self, Http2};
-use crate::server::guarded::Manners;
 use crate::server::routes::ClusterRoutes;
 use crate::tls::testing::{Authority, Files, Pair};
 use crate::tls::{Acceptor, Incoming, bind};
@@ -193,16 +196,21 @@ impl Node {
         let (stopping, seen) = watch::channel(false);
         let stop = CancellationToken::new();
         let receivers = Arc::clone(&self.chains) as _;
-        let ingress = Step::new(Arc::clone(&self.cluster), receivers, RECV_BYTES_MAX, seen);
+        let ingress = Step::new(Arc::clone(&self.cluster), receivers, RECV_BYTES_MAX, seen.clone());
+        let deliver = Deliver {
+            channels: Arc::clone(&self.chains) as _,
+            time_window: Duration::from_mins(15),
+            no_expiration_checks: false,
+            binds_to_tls: true,
+            recv_bytes_max: RECV_BYTES_MAX,
+            budget: ReceiveBudget::default(),
+            stopping: seen,
+            refusals: Arc::default(),
+            tasks: Tasks::default(),
+            trace: None,
+            metrics: Arc::default(),
+        };
         let http2 = Http2 {
-            streams_max: 1024,
-            manners: Manners {
-                ping_interval_min: Duration::from_mins(1),
-                preface_time: Duration::from_secs(5),
-                header_time: Duration::from_secs(10),
-                pinged: Counter::default(),
-                slow: Counter::default(),
-            },
             keepalive: Keepalive {
                 server_interval_min: Duration::from_mins(1),
                 server_interval: Duration::from_hours(2),
@@ -212,7 +220,10 @@ impl Node {
         let serving = connections::serve(
             incoming,
             http2,
-            ClusterRoutes(ingress),
+            ClusterRoutes {
+                step: ingress,
+                deliver,
+            },
             TaskTracker::new(),
             stop.clone(),
         );
@@ -225,6 +236,13 @@ type Received = (ConsenterId, ClusterMessage);
 /// The chains of one node.
 #[derive(Default)]
 pub(super) struct Chains(Mutex<BTreeMap<ChannelId, Arc<Keeper>>>);
+
+/// No blocks.
+impl Channels for Chains {
+    fn find(&self, _channel: &str) -> Result<Arc<dyn Source>, Status> {
+        Err(Status::NotFound)
+    }
+}
 
 impl Chains {
     fn chain_of(&self, channel: &ChannelId) -> Arc<Keeper> {

@@ -82,6 +82,26 @@ fn a_member_far_behind_takes_the_leaders_state_and_pulls_the_blocks() {
     world.assert_no_fork();
 }
 
+/// The leader is just started, and the only other one lacks entries that are not kept: nothing is committed before
+/// it has them.
+#[test]
+fn a_leader_that_was_started_anew_can_bring_others_to_its_state_at_once() {
+    let (mut world, behind) = far_behind();
+    let leader = world.leader().unwrap();
+    let other = 6 - leader - behind;
+    world.crash(other);
+    world.crash(leader);
+    world.start(leader).unwrap();
+    world.start(behind).unwrap();
+    world.elect();
+    world.tick(5);
+    assert_eq!(world.names(behind).len(), 30);
+    let ticket = world.submit(behind, "after");
+    world.tick(2);
+    assert_eq!(world.told(behind, ticket), Some(Ok(BlockNumber(31))));
+    world.assert_no_fork();
+}
+
 #[test]
 fn a_crash_while_blocks_are_pulled_is_no_loss() {
     let (mut world, behind) = far_behind();
@@ -105,8 +125,8 @@ fn a_crash_while_blocks_are_pulled_is_no_loss() {
     world.assert_no_fork();
 }
 
-#[test]
-fn what_was_handed_before_a_state_was_taken_over_is_unknown() {
+/// Three members; one handed an envelope to the leader and was then cut off, while more was ordered than is kept.
+fn handed_before_a_state_is_taken_over(is_ordered: bool) -> (World, u64, u64) {
     let mut world = World::of(&[1, 2, 3]);
     world.snapshot_interval = 1;
     for id in [1, 2, 3] {
@@ -116,19 +136,42 @@ fn what_was_handed_before_a_state_was_taken_over_is_unknown() {
     let leader = world.elect();
     let behind = world.follower();
     let ticket = world.submit(behind, "handed");
-    world.deliver();
+    if is_ordered {
+        world.deliver();
+    } else {
+        world.wire.clear(); // lost on its way
+    }
     world.cut.extend([(leader, behind), (behind, leader)]);
     for count in 0..30 {
         world.order_large(leader, &format!("e{count}"), 100_000);
     }
     world.cut.clear();
     world.elect();
+    (world, behind, ticket)
+}
+
+#[test]
+fn what_was_handed_before_a_state_was_taken_over_is_found_in_the_pulled_blocks() {
+    let (mut world, behind, ticket) = handed_before_a_state_is_taken_over(true);
     world.tick(5);
-    assert_eq!(world.names(behind).len(), world.names(leader).len());
-    assert!(matches!(
-        world.told(behind, ticket),
-        Some(Err(TicketError::Unknown { .. }))
-    ));
+    assert!(world.core(behind).node.window().base().index > 3, "by its state");
+    let told = world.told(behind, ticket).unwrap().unwrap();
+    let names = world.names(behind);
+    assert!(
+        names[usize::try_from(told.0).unwrap() - 1].contains(&"handed".to_owned()),
+        "{told:?} {names:?}"
+    );
+}
+
+#[test]
+fn what_no_leader_has_seen_is_handed_again_after_a_state_was_taken_over() {
+    let (mut world, behind, ticket) = handed_before_a_state_is_taken_over(false);
+    world.tick(4 * ELECTION);
+    let told = world.told(behind, ticket).unwrap().unwrap();
+    assert!(told.0 > 30, "{told:?}");
+    let all = world.names(behind).concat();
+    assert_eq!(all.iter().filter(|name| *name == "handed").count(), 1);
+    world.assert_no_fork();
 }
 
 #[test]

@@ -239,3 +239,23 @@ fn a_replaced_certificate_is_still_taken_until_its_owner_could_learn_of_it() {
     world.tick(ELECTION / 2);
     assert_eq!(certificate(&world), "renewed");
 }
+
+/// For a moment it leads and hears nobody: neither can it hand over, nor has it lost its majority yet.
+#[test]
+fn a_leader_that_is_to_remove_itself_waits_for_somebody_to_hand_over_to() {
+    let mut world = World::running(&[1, 2, 3]);
+    let leader = world.leader().unwrap();
+    let others: Vec<_> = [1, 2, 3].into_iter().filter(|id| *id != leader).collect();
+    world.cut.extend(others.iter().map(|other| (*other, leader)));
+    let stays = consenters(&others);
+    while world.core(leader).heard_lately().len() > 1 {
+        world.step(leader, Event::Tick);
+    }
+    assert_eq!(world.core(leader).status().leader, Some(ConsenterId(leader)));
+    world.reconfigure(leader, stays, "without me");
+    world.tick(2);
+    world.cut.clear();
+    world.tick(6 * ELECTION);
+    world.elect();
+    world.assert_no_fork();
+}

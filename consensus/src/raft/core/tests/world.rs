@@ -7,7 +7,7 @@ use blockcutter::BatchLimits;
 use bytes::Bytes;
 use configtx::consensus_metadata::RaftOptions;
 use prost::Message;
-use protos::block::{self, header_hash};
+use protos::block::{self, Hash, header_hash};
 use protos::wire::common::{
     Block, ChannelHeader, Config, ConfigEnvelope, ConfigGroup, ConfigUpdate, ConfigUpdateEnvelope,
     ConfigValue, Envelope as WireEnvelope, Header, HeaderType, Payload,
@@ -18,8 +18,9 @@ use protos::{BlockNumber, ChannelId, ConfigSeq, ConsenterId, Envelope};
 
 pub(super) use super::super::*;
 use crate::chain::{Submission, SubmissionKind};
-use crate::raft::log::LogState;
 pub(super) use crate::raft::log::LogWrite;
+use crate::raft::log::{LogState, Retired};
+use crate::raft::retire::retire;
 use crate::support::BatchConfig;
 use crate::testing::{self, normal};
 use crate::ticket::TimerToken;
@@ -47,6 +48,8 @@ pub(super) struct TestNode {
     pub(super) is_ledger_slow: bool,
     pub(super) catch_up: Option<BlockNumber>,
     pub(super) asks: bool,
+    /// It asks what became of the channel, of which it knows this block 1.
+    pub(super) asks_about: Option<Hash>,
     pub(super) peers: Vec<Peer>,
     runs: u64,
     tickets: u64,
@@ -233,6 +236,7 @@ impl World {
             is_ledger_slow: false,
             catch_up: None,
             asks: false,
+            asks_about: None,
             peers: Vec::new(),
             runs: 0,
             tickets: 0,
@@ -295,6 +299,7 @@ impl World {
             incarnation: id * 1000 + node.runs,
             tip: tip(&node.ledger),
             config: node.config.clone(),
+            origin: node.log.retired.as_ref().map(|_| origin(&node.ledger)),
             log: node.log.clone(),
             planted,
         })?;
@@ -345,6 +350,7 @@ impl World {
                 }
                 Action::CatchUp { through } => node.catch_up = Some(through),
                 Action::AskWhetherNew => node.asks = true,
+                Action::AskWhatBecame { first, .. } => node.asks_about = Some(first),
                 Action::ArmBatchTimer { token, .. } => node.timer = Some(token),
                 Action::DisarmBatchTimer => node.timer = None,
                 Action::Resolve { tickets, outcome } => {
@@ -377,7 +383,7 @@ impl World {
         if self.nodes[&id].core.is_none() {
             return false;
         }
-        self.ask(id) || self.sync(id) || self.write(id) || self.pull(id)
+        self.ask(id) || self.ask_what_became(id) || self.sync(id) || self.write(id) || self.pull(id)
     }
 
     /// The channel is new while everybody whom this node hears has one block.
@@ -397,6 +403,55 @@ impl World {
         self.nodes.get_mut(&id).unwrap().asks = false;
         self.step(id, Event::ChannelIsNew);
         true
+    }
+
+    /// Somebody has a block 1, or everybody is there and has none.
+    fn ask_what_became(&mut self, id: u64) -> bool {
+        let Some(known) = self.nodes[&id].asks_about else {
+            return false;
+        };
+        let hears = |other: &u64| !self.cut.contains(&(*other, id)) && self.nodes[other].core.is_some();
+        let others: Vec<_> = self.nodes.keys().filter(|other| **other != id).collect();
+        let first = |other: &&u64| origin(&self.nodes[*other].ledger).first.filter(|_| hears(other));
+        let shown: Vec<_> = others.iter().filter_map(first).collect();
+        let event = if !shown.is_empty() {
+            let is_known = shown.contains(&known);
+            Event::ChannelHasBlocks { is_known }
+        } else if others.iter().all(|other| hears(other)) {
+            Event::ChannelIsNew
+        } else {
+            return false;
+        };
+        self.nodes.get_mut(&id).unwrap().asks_about = None;
+        self.step(id, event);
+        true
+    }
+
+    /// The channel is removed from a node, and joined again there with its genesis block.
+    pub(super) fn rejoin(&mut self, id: u64) {
+        self.remove(id);
+        self.start(id).unwrap();
+        self.run();
+    }
+
+    /// The channel is removed from a node.
+    pub(super) fn remove(&mut self, id: u64) {
+        self.crash(id);
+        let node = self.nodes.get_mut(&id).unwrap();
+        node.asks_about = None;
+        let Origin { genesis, first } = origin(&node.ledger);
+        let retired = Retired {
+            genesis,
+            first,
+            members: Bytes::new(),
+        };
+        if let Some(write) = retire(&node.log, retired) {
+            node.log.apply(&write);
+        }
+        node.ledger.truncate(1);
+        let members = node.ledger[0].1.consenter_ids.clone();
+        let config = self.config(consenters(&members), 0);
+        self.nodes.get_mut(&id).unwrap().config = config;
     }
 
     /// One write of the log becomes durable.
@@ -462,6 +517,14 @@ impl World {
                 self.config_after(id, &block);
             }
             self.nodes.get_mut(&id).unwrap().ledger.push((block, metadata));
+        }
+        let first = self
+            .core(id)
+            .unseen_from()
+            .map_or(usize::MAX, |first| usize::try_from(first.0).unwrap());
+        let unseen: Vec<_> = self.nodes[&id].ledger.iter().skip(first).cloned().collect();
+        for (block, _) in unseen {
+            self.step(id, Event::Pulled { block });
         }
         let node = self.nodes.get_mut(&id).unwrap();
         node.catch_up = None;
@@ -619,6 +682,15 @@ impl World {
             let hash = header_hash(before.0.header.as_ref().unwrap());
             assert_eq!(after.0.header.as_ref().unwrap().previous_hash[..], hash);
         }
+    }
+}
+
+/// How a ledger begins.
+fn origin(ledger: &[(Block, BlockMetadata)]) -> Origin {
+    let hash = |(block, _): &(Block, BlockMetadata)| header_hash(block.header.as_ref().unwrap());
+    Origin {
+        genesis: hash(&ledger[0]),
+        first: ledger.get(1).map(hash),
     }
 }
 
