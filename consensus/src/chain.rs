@@ -56,6 +56,10 @@ pub trait Chain: Send + Sync {
     /// While the ledger waits for disk space this waits too: the caller bounds it.
     fn halt(&self) -> BoxFuture<'_, ()>;
 
+    /// Offers to others what only one member does at a time: leadership. For a node that has little room left, and goes
+    /// on in its place if nobody takes it. Where there is nothing to offer, nothing happens.
+    fn step_aside(&self) {}
+
     /// Ready when the chain has ended, with how, or with what broke it. Whoever runs the chain waits on this, to
     /// go on as a follower or to quarantine the channel.
     fn ended(&self) -> BoxFuture<'static, Result<Ended, ChainFailure>>;

@@ -10,6 +10,7 @@
 //! | module | holds |
 //! |---|---|
 //! | [`config`] | `orderer.yaml` and `ORDERER_*` into one checked configuration |
+//! | [`config_check`] | what is in force, and whether the node would start with it |
 //! | [`server`] | wiring: from a configuration to a node that serves |
 //! | [`signals`] | what the process does when a signal comes |
 //! | [`shutdown`] | the order of stopping |
@@ -26,6 +27,9 @@
 //! | [`onboarding`] | channels of which this node is no consenter |
 //! | [`admin`] | channel participation over REST |
 //! | [`operations`] | health, readiness, logging spec, metrics and version over HTTP |
+//! | [`throttle`] | clients that send more than their share are held back |
+//! | [`disk_guard`] | intake stops before a disk is full |
+//! | [`expiry`] | when certificates expire, and early words about it |
 //! | [`local_msp`] | this node's certificate and key |
 //! | [`open_files`] | how many files the process may have open |
 //! | [`metrics`] | what the node counts and measures, for Prometheus and statsd |
@@ -41,7 +45,10 @@ pub mod catchup;
 pub mod cluster;
 pub mod codec;
 pub mod config;
+pub mod config_check;
 pub mod deliver;
+pub mod disk_guard;
+pub mod expiry;
 pub mod local_msp;
 pub mod logging;
 pub mod metrics;
@@ -55,6 +62,7 @@ pub mod report;
 pub mod server;
 pub mod shutdown;
 pub mod signals;
+pub mod throttle;
 pub mod tls;
 pub mod trace;
 pub mod verify_pool;

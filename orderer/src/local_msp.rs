@@ -1,17 +1,15 @@
 //! This node's own certificate and key, out of its MSP folder.
 //!
 //! The certificate is the first file of `signcerts/`; the key is whichever file of `keystore/` belongs to it, under
-//! any name (`docs/spec/dropin.md` §1.2).
+//! any name (`docs/spec/dropin.md` §1.2). An expired certificate still signs; `expiry` tells of it.
 
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
 
 use configtx::identity::{SigningIdentity, SigningIdentityError};
 
 use crate::config::General;
-use crate::server::LOGGER;
 
 /// Why there is no signing identity.
 #[derive(Debug, thiserror::Error)]
@@ -54,10 +52,7 @@ pub fn load(general: &General) -> Result<SigningIdentity, LocalMspError> {
     let mut refused = None;
     for key in files(&keystore)? {
         match SigningIdentity::new(&general.local_msp_id, &pem, &read(&key)?) {
-            Ok(identity) => {
-                warn_of_expiry(&identity, certificate);
-                return Ok(identity);
-            }
+            Ok(identity) => return Ok(identity),
             Err(error) => refused = Some(error),
         }
     }
@@ -68,13 +63,6 @@ pub fn load(general: &General) -> Result<SigningIdentity, LocalMspError> {
             source,
         }),
         None => Err(LocalMspError::Empty { folder: keystore }),
-    }
-}
-
-/// An expired certificate still signs; others refuse what it signs, or do not.
-fn warn_of_expiry(identity: &SigningIdentity, file: &Path) {
-    if identity.certificate().expires_at() <= SystemTime::now() {
-        tracing::warn!(target: LOGGER, "the enrollment certificate {} has expired", file.display());
     }
 }
 

@@ -18,15 +18,30 @@ use tests::fixture::network::{Network, NetworkSpec};
 
 /// Set in the inner run.
 const INSIDE: &str = "ORDAIN_FULL_DISK_INSIDE";
-const TEST: &str = "a_full_disk_pauses_intake_which_resumes_by_itself_when_there_is_room";
 const PAUSED: &str = "intake pauses until there is room: disk full while writing";
 const PATIENCE: Duration = Duration::from_secs(60);
 
 #[test]
 fn a_full_disk_pauses_intake_which_resumes_by_itself_when_there_is_room() {
+    within_a_namespace(
+        "a_full_disk_pauses_intake_which_resumes_by_itself_when_there_is_room",
+        fill_and_free,
+    );
+}
+
+#[test]
+fn intake_stops_before_the_disk_is_full_and_goes_on_only_with_room_to_spare() {
+    within_a_namespace(
+        "intake_stops_before_the_disk_is_full_and_goes_on_only_with_room_to_spare",
+        run_low_and_free,
+    );
+}
+
+/// Runs `inner` in a mount namespace, where `test` runs itself again.
+fn within_a_namespace<F: Future<Output = ()>>(test: &str, inner: impl FnOnce() -> F) {
     if std::env::var_os(INSIDE).is_some() {
         let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-        return runtime.block_on(fill_and_free());
+        return runtime.block_on(inner());
     }
     assert!(
         rustix::process::geteuid().is_root(),
@@ -35,7 +50,7 @@ fn a_full_disk_pauses_intake_which_resumes_by_itself_when_there_is_room() {
     let status = Command::new("unshare")
         .args(["--mount", "--propagation", "private", "--"])
         .arg(std::env::current_exe().expect("this program has a path"))
-        .args(["--exact", TEST, "--nocapture"])
+        .args(["--exact", test, "--nocapture"])
         .env(INSIDE, "1")
         .status();
     assert!(
@@ -44,16 +59,79 @@ fn a_full_disk_pauses_intake_which_resumes_by_itself_when_there_is_room() {
     );
 }
 
-fn mount_small(folder: &Path) {
+fn mount_small(folder: &Path, size: &str) {
     fs::create_dir_all(folder).expect("a folder");
     let mounted = Command::new("mount")
-        .args(["-t", "tmpfs", "-o", "size=16m", "tmpfs"])
+        .args(["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"])
         .arg(folder)
         .status();
     assert!(
         mounted.expect("mount runs").success(),
         "cannot mount a tmpfs; is this a container without the right?"
     );
+}
+
+/// Takes `bytes` of the room.
+fn take(file: &Path, bytes: usize) {
+    fs::write(file, vec![0; bytes]).expect("written");
+}
+
+const MB: usize = 1 << 20;
+
+/// Stops below 20 MB, goes on at 30 MB.
+async fn run_low_and_free() {
+    let mut network = Network::new(&NetworkSpec {
+        variables: &[
+            ("ORDERER_GENERAL_DISKGUARD_MINFREE", "20 MB"),
+            ("ORDERER_GENERAL_DISKGUARD_INTERVAL", "20ms"),
+        ],
+        ..NetworkSpec::default()
+    });
+    mount_small(&network.data_folder(), "64m");
+    let fillers = [0, 1].map(|number| network.data_folder().join(format!("filler{number}")));
+    network.node.start();
+    network.join().await;
+    orders(&network.connect().await, &network.signer()).await;
+    let before = entries(&network.connect().await, &network.signer()).await;
+
+    let free = orderer::disk_guard::free_bytes(&network.data_folder()).expect("the file system answers");
+    let free = usize::try_from(free).expect("64 MB at most");
+    // 25 MB are left then: less than what lets intake go on, and more than what stops it.
+    take(&fillers[0], free - 25 * MB);
+    orders(&network.connect().await, &network.signer()).await;
+    take(&fillers[1], 10 * MB);
+    network.node.wait_for("intake stops: ", PATIENCE);
+    assert_refused_for_room(&network).await;
+    let now = entries(&network.connect().await, &network.signer()).await;
+    assert!(now.is_superset(&before), "blocks are read all the same");
+
+    fs::remove_file(&fillers[1]).expect("removed");
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert_refused_for_room(&network).await;
+    fs::remove_file(&fillers[0]).expect("removed");
+    network.node.wait_for("intake goes on", PATIENCE);
+    orders(&network.connect().await, &network.signer()).await;
+    assert!(!network.node.stderr().contains(PAUSED), "no write ever failed");
+}
+
+async fn assert_refused_for_room(network: &Network) {
+    let envelope = network.signer().transaction(Bytes::from_static(b"no room")).bytes;
+    let options = BroadcastOptions::default();
+    match submit_all(&network.connect().await, options, [envelope]).await {
+        Err(BroadcastError::Refused {
+            index: 0,
+            status,
+            info,
+        }) => {
+            assert_eq!(Status::try_from(status), Ok(Status::ServiceUnavailable));
+            assert!(
+                info.starts_with("intake is paused: ")
+                    && info.contains("less than General.DiskGuard.MinFree, 20 MB"),
+                "{info}"
+            );
+        }
+        other => panic!("not refused: {other:?}"),
+    }
 }
 
 /// Takes all room there is; gives it back when the file is removed.
@@ -64,8 +142,12 @@ fn fill(file: &Path) {
 }
 
 async fn fill_and_free() {
-    let mut network = Network::new(&NetworkSpec::default());
-    mount_small(&network.data_folder());
+    // Without the guard, which would stop intake before.
+    let mut network = Network::new(&NetworkSpec {
+        variables: &[("ORDERER_GENERAL_DISKGUARD_MINFREE", "0")],
+        ..NetworkSpec::default()
+    });
+    mount_small(&network.data_folder(), "16m");
     let filler = network.data_folder().join("filler");
     network.node.start();
     network.join().await;

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
+use http::StatusCode;
+use http::header::{CONNECTION, CONTENT_TYPE};
 use hyper::body::Incoming as RequestBody;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -13,9 +15,6 @@ use tower::ServiceExt;
 
 use crate::tls::{Connection, Incoming};
 
-/// How long a client may take for the head of a request, and how long an idle connection is kept.
-const HEAD_TIME_MAX: Duration = Duration::from_secs(10);
-
 /// How long requests that are under way may go on once the server is asked to stop.
 const DRAIN_TIME_MAX: Duration = Duration::from_secs(5);
 
@@ -24,12 +23,14 @@ const DRAIN_TIME_MAX: Duration = Duration::from_secs(5);
 /// The listener is closed when this returns.
 pub async fn serve(mut incoming: Incoming, router: Router, stop: CancellationToken) {
     let connections = TaskTracker::new();
+    let header_time = incoming.header_time();
     loop {
         tokio::select! {
             () = stop.cancelled() => break,
             next = incoming.accept() => match next {
                 Some(connection) => {
-                    connections.spawn(serve_connection(connection, router.clone(), stop.clone()));
+                    let router = if connection.is_surplus() { no_room() } else { router.clone() };
+                    connections.spawn(serve_connection(connection, router, header_time, stop.clone()));
                 }
                 None => break,
             },
@@ -45,7 +46,21 @@ pub async fn serve(mut incoming: Incoming, router: Router, stop: CancellationTok
     }
 }
 
-async fn serve_connection(connection: Connection, router: Router, stop: CancellationToken) {
+/// What is served on a connection that is one too many: that it is, and its end.
+fn no_room() -> Router {
+    let text =
+        r#"{"error":"this listener has as many connections as it may have (General.Limits.Connections)"}"#;
+    let headers = [(CONTENT_TYPE, "application/json"), (CONNECTION, "close")];
+    Router::new().fallback(move || async move { (StatusCode::SERVICE_UNAVAILABLE, headers, text) })
+}
+
+/// An idle connection is kept for as long as the head of a request may take.
+async fn serve_connection(
+    connection: Connection,
+    router: Router,
+    header_time: Duration,
+    stop: CancellationToken,
+) {
     let peer = connection.peer().clone();
     let service = service_fn(move |request: http::Request<RequestBody>| {
         let mut request = request.map(Body::new);
@@ -54,7 +69,7 @@ async fn serve_connection(connection: Connection, router: Router, stop: Cancella
     });
     let serving = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_TIME_MAX)
+        .header_read_timeout(header_time)
         .title_case_headers(true) // as the reference spells them, for scripts that search
         .serve_connection(TokioIo::new(connection), service);
     let mut serving = std::pin::pin!(serving);

@@ -14,6 +14,7 @@ use clap::{Parser, Subcommand};
 use std::sync::Arc;
 
 use orderer::config::{Config, ConfigError, Environment};
+use orderer::config_check;
 use orderer::operations::version;
 use orderer::quickstart;
 use orderer::server::{self, RunError};
@@ -76,6 +77,9 @@ enum Command {
     /// Run a node (also when no command is given)
     #[command(after_help = TEACHING_START)]
     Start(Start),
+    /// Look at the configuration
+    #[command(subcommand)]
+    Config(config_check::Command),
     /// Print version, commit and platform
     #[command(after_help = TEACHING_VERSION)]
     Version,
@@ -106,6 +110,7 @@ fn main() -> ExitCode {
             print!("{}", version::text());
             ExitCode::SUCCESS
         }
+        Command::Config(command) => config_check::run(&command, &environment()),
         Command::Quickstart(arguments) => quickstart::run(&arguments),
     }
 }
@@ -164,11 +169,16 @@ fn announce(config: &Config) {
         target: LOGGER,
         "Orderer config values from {}:\n{}",
         config.file.display(),
-        config.effective.join("\n")
+        lines(&config.effective)
     );
     for warning in &config.warnings {
         tracing::warn!(target: LOGGER, "{warning}");
     }
+}
+
+fn lines(settings: &[orderer::config::Effective]) -> String {
+    let lines: Vec<String> = settings.iter().map(ToString::to_string).collect();
+    lines.join("\n")
 }
 
 fn exit_code(error: &RunError) -> ExitCode {

@@ -24,7 +24,6 @@ pub mod refusals;
 pub mod reply;
 mod stream;
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -41,9 +40,12 @@ use crate::codec::{self, MessageStream, ReceiveBudget, ReplyBody};
 use crate::config::Acknowledge;
 use crate::metrics::{MessageType, Metrics};
 use crate::report::tasks::Tasks;
+use crate::throttle::{Client, Throttle};
+use crate::tls::Peer;
 use crate::trace::Trace;
 use crate::verify_pool::VerifyPool;
 use refusals::Refusals;
+use stream::Paced;
 
 /// Logger of this service; the name is the one operators know from the reference.
 pub const LOGGER: &str = "orderer.common.broadcast";
@@ -111,11 +113,13 @@ pub struct Broadcast {
     pub trace: Option<Trace>,
     /// Where envelopes are counted.
     pub metrics: Arc<Metrics>,
+    /// Holds back clients that send more than their share; none: nobody is.
+    pub throttle: Option<Throttle>,
 }
 
 impl Broadcast {
-    /// Serves one call; must be made within a `tokio` runtime, which runs the stream.
-    pub fn call<B>(&self, request: Request<B>, client: SocketAddr) -> Response<ReplyBody>
+    /// Serves one call of `peer`; must be made within a `tokio` runtime, which runs the stream.
+    pub fn call<B>(&self, request: Request<B>, peer: &Peer) -> Response<ReplyBody>
     where
         B: Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: std::fmt::Display + Send,
@@ -130,7 +134,8 @@ impl Broadcast {
             intake: Arc::clone(&self.intake),
             pool: self.pool.clone(),
             level,
-            client,
+            client: peer.remote_addr,
+            paced: self.paced(peer),
             stopping: self.stopping.clone(),
             refusals: Arc::clone(&self.refusals),
             trace: self.trace.clone(),
@@ -144,6 +149,13 @@ impl Broadcast {
             stream.run(messages, sink).await;
         });
         response
+    }
+
+    /// The throttle with the client that it knows by its certificate.
+    fn paced(&self, peer: &Peer) -> Option<Paced> {
+        let throttle = self.throttle.clone()?;
+        let client = Client::of_certificate(peer.certificate()?)?;
+        Some(Paced { throttle, client })
     }
 }
 

@@ -21,6 +21,7 @@ use crate::config::Acknowledge;
 use crate::metrics::channel::Answers;
 use crate::metrics::{Counter, MessageType, Metrics};
 use crate::shutdown;
+use crate::throttle::{self, Client, Throttle};
 use crate::trace::Trace;
 use crate::verify_pool::{Pending, VerifyPool};
 
@@ -48,6 +49,8 @@ pub(super) struct Stream {
     pub(super) pool: VerifyPool,
     pub(super) level: Acknowledge,
     pub(super) client: SocketAddr,
+    /// None: the client is not held back.
+    pub(super) paced: Option<Paced>,
     pub(super) stopping: watch::Receiver<bool>,
     pub(super) refusals: Arc<Refusals>,
     pub(super) trace: Option<Trace>,
@@ -61,6 +64,12 @@ struct Judged {
     took: Duration,
     /// When they were done.
     at: Instant,
+}
+
+/// A client that is held back to its share.
+pub(super) struct Paced {
+    pub(super) throttle: Throttle,
+    pub(super) client: Client,
 }
 
 /// What the reading stage hands on.
@@ -171,13 +180,15 @@ impl Stream {
             let Ok(room) = Arc::clone(&room).acquire_many_owned(BATCH_ROOM).await else {
                 return; // it is never closed
             };
-            let mut batch = Vec::with_capacity(BATCH_COUNT_MAX);
+            let count_max = self.batch_count_max();
+            let mut batch = Vec::with_capacity(count_max);
             let read = tokio::select! {
                 biased;
-                read = messages.next_batch(&mut batch, BATCH_COUNT_MAX, BATCH_BYTES_MAX) => read,
+                read = messages.next_batch(&mut batch, count_max, BATCH_BYTES_MAX) => read,
                 () = shutdown::begun(&mut stopping) => Err(Status::unavailable("the node is stopping")),
             };
             let half_closed = batch.is_empty() && read.is_ok();
+            self.pace(batch.len(), &mut stopping).await;
             if !batch.is_empty() && !self.check(batch, room, &next).await {
                 return;
             }
@@ -189,6 +200,25 @@ impl Stream {
             // Fails when the stream is over already.
             let _ = next.send(Read::End(end)).await;
             return;
+        }
+    }
+
+    fn batch_count_max(&self) -> usize {
+        match self.paced {
+            Some(_) => throttle::BATCH_COUNT_MAX,
+            None => BATCH_COUNT_MAX,
+        }
+    }
+
+    /// Waits until the client may have so many envelopes judged; no longer once the node stops.
+    async fn pace(&self, count: usize, stopping: &mut watch::Receiver<bool>) {
+        if let Some(Paced { throttle, client }) = &self.paced
+            && count > 0
+        {
+            tokio::select! {
+                () = throttle.pace(client, count) => {}
+                () = shutdown::begun(stopping) => {}
+            }
         }
     }
 

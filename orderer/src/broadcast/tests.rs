@@ -114,6 +114,14 @@ impl Checks {
     }
 }
 
+/// A client that shows no certificate.
+fn peer() -> Peer {
+    Peer {
+        remote_addr: "127.0.0.1:9".parse().unwrap(),
+        certificates: Arc::from([]),
+    }
+}
+
 struct Client {
     chain: Arc<NotingChain>,
     requests: Option<mpsc::UnboundedSender<Bytes>>,
@@ -134,12 +142,13 @@ impl Client {
             tasks: Tasks::default(),
             trace: None,
             metrics: Arc::default(),
+            throttle: None,
         };
         let (requests, receiver) = mpsc::unbounded_channel();
         let frames = tokio_stream::wrappers::UnboundedReceiverStream::new(receiver)
             .map(|chunk| Ok::<_, Infallible>(Frame::data(chunk)));
         let request = Request::new(StreamBody::new(frames));
-        let response = service.call(request, "127.0.0.1:9".parse().unwrap());
+        let response = service.call(request, &peer());
         Self {
             chain,
             requests: Some(requests),
@@ -297,12 +306,13 @@ fn unknown_acknowledge_metadata_is_an_invalid_argument() {
         tasks: Tasks::default(),
         trace: None,
         metrics: Arc::default(),
+        throttle: None,
     };
     let mut request = Request::new(http_body_util::Empty::<Bytes>::new());
     request
         .headers_mut()
         .insert(acknowledge::METADATA, "later".parse().unwrap());
-    let response = service.call(request, "127.0.0.1:9".parse().unwrap());
+    let response = service.call(request, &peer());
     let status = Status::from_header_map(response.headers()).unwrap();
     assert_eq!(status.code(), Code::InvalidArgument);
 }

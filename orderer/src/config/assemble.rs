@@ -1,7 +1,9 @@
 //! Typed values into [`Config`], with the relations between keys.
 
 mod cluster;
+mod derived;
 mod metrics;
+mod protection;
 
 use std::path::{Path, PathBuf};
 
@@ -32,7 +34,7 @@ pub(super) fn config(file: &Path, values: &Values) -> Result<Config, Vec<Problem
             request_body_bytes_max: assembly.bytes("ChannelParticipation.MaxRequestBodySize"),
         },
         debug: assembly.debug(),
-        effective: values.effective(),
+        effective: Vec::new(),
         warnings: Vec::new(),
     };
     assembly.warn_of_keys();
@@ -40,6 +42,7 @@ pub(super) fn config(file: &Path, values: &Values) -> Result<Config, Vec<Problem
     if assembly.problems.is_empty() {
         Ok(Config {
             warnings: assembly.warnings,
+            effective: derived::complete(values.effective(), &config),
             ..config
         })
     } else {
@@ -67,7 +70,6 @@ impl Assembly<'_> {
         }
         General {
             listen: self.host_and_port("General.ListenAddress", "General.ListenPort"),
-            tls,
             keepalive: Keepalive {
                 server_interval_min: self.values.duration("General.Keepalive.ServerMinInterval"),
                 server_interval: self.values.duration("General.Keepalive.ServerInterval"),
@@ -87,8 +89,14 @@ impl Assembly<'_> {
                 "committed" => Acknowledge::Committed,
                 _ => Acknowledge::Accepted,
             },
+            throttling: self.throttling(tls.as_ref()),
+            limits: self.limits(),
+            disk_guard: self.disk_guard(),
+            cert_reload_interval: Some(self.values.duration("General.CertReloadInterval"))
+                .filter(|interval| !interval.is_zero()),
             leader_wait: self.values.duration_if_set("General.Broadcast.LeaderWait"),
             cluster,
+            tls,
         }
     }
 
@@ -106,8 +114,8 @@ impl Assembly<'_> {
 
     fn bccsp(&mut self) -> Bccsp {
         if self.values.text("General.BCCSP.Default") == "PKCS11" {
-            let what = "General.BCCSP.Default is PKCS11, which is not supported yet; refusing to look for the \
-                        key in a file instead";
+            let what = "General.BCCSP.Default is PKCS11, which is not supported; refusing to look for the key in a \
+                        file instead";
             self.problem("General.BCCSP.Default", what.to_owned());
         }
         let security = self.values.number("General.BCCSP.SW.Security");
@@ -223,11 +231,9 @@ impl Assembly<'_> {
     }
 
     fn warn_of_keys(&mut self) {
-        let without_effect = self.values.without_effect();
-        if !without_effect.is_empty() {
-            let keys = without_effect.join(", ");
+        for (key, why) in self.values.unsupported() {
             self.warnings
-                .push(format!("these keys are set but have no effect yet: {keys}"));
+                .push(format!("{key} is set, but has no effect here: {why}"));
         }
         if !self.values.unknown_accepted.is_empty() {
             let keys = self.values.unknown_accepted.join(", ");

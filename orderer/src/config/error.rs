@@ -1,7 +1,7 @@
 //! What can be wrong with a configuration, all of it at once.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Why there is no [`Config`](super::Config). Every variant ends the process with exit code 1.
 #[derive(Debug, thiserror::Error)]
@@ -62,6 +62,20 @@ pub enum Origin {
     Variable(String),
     /// Neither: the default, or a key that is missing.
     Default,
+    /// Not set; what is in force follows from this, another key or a place.
+    Derived(&'static str),
+}
+
+impl Origin {
+    /// In words; `file` is the configuration's.
+    pub fn describe(&self, file: &Path) -> String {
+        match self {
+            Self::Line(line) => format!("{}:{line}", file.display()),
+            Self::Variable(name) => name.clone(),
+            Self::Default => "default".to_owned(),
+            Self::Derived(from) => format!("from {from}"),
+        }
+    }
 }
 
 fn joined(paths: &[PathBuf]) -> String {
@@ -69,16 +83,20 @@ fn joined(paths: &[PathBuf]) -> String {
     shown.join(", ")
 }
 
-fn listed(file: &std::path::Path, problems: &[Problem]) -> String {
-    let lines: Vec<String> = problems
-        .iter()
-        .map(|problem| match &problem.origin {
-            Origin::Line(line) => format!("{}:{line}: {}", file.display(), problem.what),
-            Origin::Variable(name) => format!("environment variable {name}: {}", problem.what),
-            Origin::Default => format!("{}: {}", file.display(), problem.what),
-        })
-        .collect();
+fn listed(file: &Path, problems: &[Problem]) -> String {
+    let lines: Vec<String> = problems.iter().map(|problem| problem.located(file)).collect();
     lines.join("\n")
+}
+
+impl Problem {
+    /// What is wrong, with its place before it; `file` is the configuration's.
+    pub fn located(&self, file: &Path) -> String {
+        match &self.origin {
+            Origin::Line(line) => format!("{}:{line}: {}", file.display(), self.what),
+            Origin::Variable(name) => format!("environment variable {name}: {}", self.what),
+            Origin::Default | Origin::Derived(_) => format!("{}: {}", file.display(), self.what),
+        }
+    }
 }
 
 impl fmt::Display for Problem {

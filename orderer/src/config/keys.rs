@@ -33,8 +33,10 @@ pub enum Kind {
     Port,
     /// A whole number.
     Count,
-    /// Bytes: `65536`, `64k`, `1 MB`.
+    /// Bytes: `65536`, `64k`, `1 MB`; below 4 GiB.
     Size,
+    /// Bytes of a disk: as a size, of any size.
+    Room,
     /// A number with a fraction.
     Decimal,
     /// A Go duration: `5s`, `1m0s`.
@@ -61,8 +63,9 @@ pub enum Effect {
     Full,
     /// Accepted and ignored, as the reference ignores it.
     Ignored,
-    /// Checked for shape only: the feature does not exist yet. A warning lists those that are set.
-    Later,
+    /// Checked for its shape only: there is no such feature here, for the reason given. A warning says so where the key is
+    /// set to something else than its default.
+    Unsupported(&'static str),
 }
 
 /// Sections whose unknown keys are accepted, with a warning: the reference takes anything there.
@@ -100,17 +103,22 @@ const fn key(path: &'static str, kind: Kind, default: &'static str) -> Key {
     }
 }
 
-const fn later(path: &'static str, kind: Kind, default: &'static str) -> Key {
+const fn unsupported(path: &'static str, kind: Kind, default: &'static str, why: &'static str) -> Key {
     Key {
-        effect: Effect::Later,
+        effect: Effect::Unsupported(why),
         ..key(path, kind, default)
     }
 }
 
 const fn ignored(path: &'static str, kind: Kind) -> Key {
+    ignored_beside(path, kind, "")
+}
+
+/// Another key says that the feature is wanted, and that one is refused or warned of.
+const fn ignored_beside(path: &'static str, kind: Kind, default: &'static str) -> Key {
     Key {
         effect: Effect::Ignored,
-        ..key(path, kind, "")
+        ..key(path, kind, default)
     }
 }
 
@@ -137,25 +145,25 @@ pub const KEYS: &[Key] = &[
     key("General.TLS.ClientAuthRequired", Kind::Flag, "false"),
     key("General.TLS.ClientRootCAs", FILES, ""),
     key("General.TLS.TLSHandshakeTimeShift", Kind::Duration, "0s"),
-    or_zero(later(
-        "General.Keepalive.ServerMinInterval",
-        Kind::Duration,
-        "60s",
-    )),
+    or_zero(key("General.Keepalive.ServerMinInterval", Kind::Duration, "60s")),
     or_zero(key("General.Keepalive.ServerInterval", Kind::Duration, "2h")),
     or_zero(key("General.Keepalive.ServerTimeout", Kind::Duration, "20s")),
-    key("General.Backoff.BaseDelay", Kind::Duration, "0s"),
-    key("General.Backoff.Multiplier", Kind::Decimal, "0"),
-    key("General.Backoff.MaxDelay", Kind::Duration, "0s"),
+    or_zero(key("General.Backoff.BaseDelay", Kind::Duration, "0s")),
+    or_zero(key("General.Backoff.Multiplier", Kind::Decimal, "0")),
+    or_zero(key("General.Backoff.MaxDelay", Kind::Duration, "0s")),
     or_zero(key("General.ConnectionTimeout", Kind::Duration, "5s")),
     or_zero(key("General.MaxRecvMsgSize", Kind::Size, "104857600")),
     or_zero(key("General.MaxSendMsgSize", Kind::Size, "104857600")),
-    later("General.Throttling.Rate", Kind::Count, "0"),
-    or_zero(later(
-        "General.Throttling.InactivityTimeout",
-        Kind::Duration,
-        "5s",
-    )),
+    key("General.Throttling.Rate", Kind::Count, "0"),
+    or_zero(key("General.Throttling.InactivityTimeout", Kind::Duration, "5s")),
+    or_zero(key("General.Limits.Connections", Kind::Count, "10000")),
+    or_zero(key("General.Limits.Handshakes", Kind::Count, "1024")),
+    or_zero(key("General.Limits.StreamsPerConnection", Kind::Count, "1024")),
+    or_zero(key("General.Limits.HeaderTime", Kind::Duration, "10s")),
+    key("General.DiskGuard.MinFree", Kind::Room, "100 MB"),
+    or_zero(key("General.DiskGuard.ResumeFree", Kind::Room, "")),
+    or_zero(key("General.DiskGuard.Interval", Kind::Duration, "1s")),
+    key("General.CertReloadInterval", Kind::Duration, "10s"),
     key(
         "General.Broadcast.Acknowledge",
         Kind::Choice(&["accepted", "committed"]),
@@ -187,15 +195,21 @@ pub const KEYS: &[Key] = &[
         Kind::Duration,
         "5s",
     )),
-    or_zero(later("General.Cluster.ReplicationMaxRetries", Kind::Count, "12")),
+    or_zero(unsupported(
+        "General.Cluster.ReplicationMaxRetries",
+        Kind::Count,
+        "12",
+        "blocks that are missing are asked for until they are there",
+    )),
     ignored(
         "General.Cluster.ReplicationBackgroundRefreshInterval",
         Kind::Duration,
     ),
-    later(
+    unsupported(
         "General.Cluster.ReplicationPolicy",
         Kind::Choice(&["consensus", "simple"]),
         "consensus",
+        "blocks are fetched from several orderers and each is verified, whatever the policy",
     ),
     or_zero(key(
         "General.Cluster.CertExpirationWarningThreshold",
@@ -209,20 +223,25 @@ pub const KEYS: &[Key] = &[
     ignored("General.GenesisFile", FILE),
     key("General.LocalMSPDir", FILE, "msp"),
     key("General.LocalMSPID", Kind::Text, "SampleOrg"),
-    later("General.Profile.Enabled", Kind::Flag, "false"),
-    later("General.Profile.Address", Kind::Text, "0.0.0.0:6060"),
+    unsupported(
+        "General.Profile.Enabled",
+        Kind::Flag,
+        "false",
+        "the profiles are those of a Go program; use perf on the process, and the metrics of the operations listener",
+    ),
+    ignored_beside("General.Profile.Address", Kind::Text, "0.0.0.0:6060"),
     key("General.BCCSP.Default", Kind::Choice(&["SW", "PKCS11"]), "SW"),
     key("General.BCCSP.SW.Hash", Kind::Choice(&["SHA2", "SHA3"]), "SHA2"),
     or_zero(key("General.BCCSP.SW.Security", Kind::Count, "256")),
     key("General.BCCSP.SW.FileKeyStore.KeyStore", CWD_FILE, ""),
-    later("General.BCCSP.PKCS11.Library", CWD_FILE, ""),
-    later("General.BCCSP.PKCS11.Label", Kind::Text, ""),
-    later("General.BCCSP.PKCS11.Pin", Kind::Secret, ""),
-    later("General.BCCSP.PKCS11.Hash", Kind::Text, ""),
-    later("General.BCCSP.PKCS11.Security", Kind::Count, "0"),
-    later("General.BCCSP.PKCS11.Immutable", Kind::Flag, "false"),
-    later("General.BCCSP.PKCS11.AltID", Kind::Text, ""),
-    later("General.BCCSP.PKCS11.FileKeyStore.KeyStore", CWD_FILE, ""),
+    ignored("General.BCCSP.PKCS11.Library", CWD_FILE),
+    ignored("General.BCCSP.PKCS11.Label", Kind::Text),
+    ignored("General.BCCSP.PKCS11.Pin", Kind::Secret),
+    ignored("General.BCCSP.PKCS11.Hash", Kind::Text),
+    ignored_beside("General.BCCSP.PKCS11.Security", Kind::Count, "0"),
+    ignored_beside("General.BCCSP.PKCS11.Immutable", Kind::Flag, "false"),
+    ignored("General.BCCSP.PKCS11.AltID", Kind::Text),
+    ignored("General.BCCSP.PKCS11.FileKeyStore.KeyStore", CWD_FILE),
     or_zero(key("General.Authentication.TimeWindow", Kind::Duration, "15m")),
     key("General.Authentication.NoExpirationChecks", Kind::Flag, "false"),
     key("FileLedger.Location", FILE, ""),

@@ -24,6 +24,9 @@ pub(super) fn parse(kind: Kind, text: &str) -> Result<Value, String> {
         Kind::Port => port(text).map(Value::Number),
         Kind::Count => count(text).map(Value::Number),
         Kind::Size => size(text).map(Value::Number),
+        Kind::Room => bytes(text)
+            .map(Value::Number)
+            .ok_or_else(|| format!("'{text}' is no number of bytes, such as 100 MB or 2 GB")),
         Kind::Decimal => decimal(text).map(Value::Decimal),
         Kind::Duration => duration(text).map(Value::Duration),
         Kind::Paths(_) => Ok(Value::List(list(text))),
@@ -64,8 +67,15 @@ fn decimal(text: &str) -> Result<f64, String> {
         .ok_or_else(|| format!("'{text}' is no number"))
 }
 
-/// Bytes: `65536`, `64k`, `1 MB`, `2g`; the units are powers of 1024.
+/// As [`bytes`], below 4 GiB.
 fn size(text: &str) -> Result<u64, String> {
+    bytes(text)
+        .filter(|bytes| u32::try_from(*bytes).is_ok())
+        .ok_or_else(|| format!("'{text}' is no size below 4 GiB, such as 65536, 64k or 1 MB"))
+}
+
+/// Bytes: `65536`, `64k`, `1 MB`, `2g`; the units are powers of 1024.
+fn bytes(text: &str) -> Option<u64> {
     let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
     let unit = text[digits.len()..].trim().to_ascii_lowercase();
     let factor: Option<u64> = match unit.as_str() {
@@ -73,14 +83,12 @@ fn size(text: &str) -> Result<u64, String> {
         "k" | "kb" => Some(1 << 10),
         "m" | "mb" => Some(1 << 20),
         "g" | "gb" => Some(1 << 30),
+        "t" | "tb" => Some(1 << 40),
         _ => None,
     };
     let number: Option<u64> = digits.parse().ok();
-    number
-        .zip(factor)
-        .and_then(|(number, factor)| number.checked_mul(factor))
-        .filter(|bytes| u32::try_from(*bytes).is_ok())
-        .ok_or_else(|| format!("'{text}' is no size below 4 GiB, such as 65536, 64k or 1 MB"))
+    let (number, factor) = number.zip(factor)?;
+    number.checked_mul(factor)
 }
 
 /// `[a, b]`, or one element without brackets.
@@ -248,6 +256,16 @@ mod tests {
         }
         for text in ["", "MB", "1 TB", "-1", "4g", "1.5m", "99999999999999999999"] {
             assert!(size(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn room_on_a_disk_may_be_larger_than_other_sizes() {
+        for (text, bytes) in [("100 MB", 100 << 20), ("20 GB", 20 << 30), ("1 TB", 1 << 40)] {
+            assert_eq!(parse(Kind::Room, text), Ok(Value::Number(bytes)), "{text}");
+        }
+        for text in ["", "much", "-1", "99999999 TB"] {
+            assert!(parse(Kind::Room, text).is_err(), "{text}");
         }
     }
 

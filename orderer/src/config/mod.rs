@@ -49,7 +49,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use cluster::{Backoff, CertificatePair, ClusterListener, ClusterSettings, Consensus, Replication};
-pub use error::{ConfigError, Problem};
+pub use error::{ConfigError, Origin, Problem};
 pub use kind::go_duration;
 pub use locate::locate;
 pub use metrics::{MetricsProvider, Statsd, StatsdNetwork};
@@ -78,10 +78,28 @@ pub struct Config {
     pub participation: ChannelParticipation,
     /// Section `Debug`.
     pub debug: Debug,
-    /// `Key = value` lines of the whole table, in its order, without secrets.
-    pub effective: Vec<String>,
+    /// The whole table, in its order, without secrets.
+    pub effective: Vec<Effective>,
     /// What the operator should know: keys without effect, TLS that is off.
     pub warnings: Vec<String>,
+}
+
+/// One setting in force.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Effective {
+    /// Its key.
+    pub key: &'static str,
+    /// Its value in the notation of the file; `(secret)` where it is one.
+    pub value: String,
+    /// Where it came from.
+    pub origin: Origin,
+}
+
+/// `Key = value`.
+impl fmt::Display for Effective {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} = {}", self.key, self.value)
+    }
 }
 
 /// Section `General`: the client-facing listener and the node's identity.
@@ -109,6 +127,14 @@ pub struct General {
     pub authentication: Authentication,
     /// What SUCCESS means to a Broadcast client. Default [`Acknowledge::Accepted`].
     pub acknowledge: Acknowledge,
+    /// What each client may send; none: as much as it likes.
+    pub throttling: Option<Throttling>,
+    /// What each listener lets in.
+    pub limits: Limits,
+    /// When intake stops for lack of room on the disk; none: when the disk is full.
+    pub disk_guard: Option<DiskGuard>,
+    /// How often certificates, keys and authorities are looked at for changes; none: only on SIGHUP. Default 10 s.
+    pub cert_reload_interval: Option<Duration>,
     /// How long a submission waits for a leader before it is refused; none: as the channel's election timeouts say.
     pub leader_wait: Option<Duration>,
     /// Section `Cluster`: this node among the orderers.
@@ -150,6 +176,39 @@ pub struct Keepalive {
     pub server_interval: Duration,
     /// And closes it when no answer comes within this. Default 20 s.
     pub server_timeout: Duration,
+}
+
+/// Section `General.Throttling` with a `Rate`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Throttling {
+    /// Envelopes a second that this node takes of all clients together, shared out among them; above 0.
+    pub rate: u64,
+    /// A client that sent nothing for so long has no share any more. Default 5 s.
+    pub inactivity_timeout: Duration,
+}
+
+/// Section `General.Limits`, of each listener by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Connections that are served. Default 10,000.
+    pub connections: usize,
+    /// Handshakes under way; further connections wait in the system's queue. Default 1024.
+    pub handshakes: usize,
+    /// Calls under way on one connection. Default 1024.
+    pub streams_per_connection: u32,
+    /// How long a client may take for the head of a request, once it has begun it. Default 10 s.
+    pub header_time: Duration,
+}
+
+/// Section `General.DiskGuard` with a `MinFree` above 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DiskGuard {
+    /// Intake stops when a file system with data of this node has less room than this, in bytes. Default 100 MB.
+    pub min_free_bytes: u64,
+    /// And goes on when all have this much again. Default half as much again as the least.
+    pub resume_free_bytes: u64,
+    /// How often the file systems are looked at. Default 1 s.
+    pub interval: Duration,
 }
 
 /// Software key store (`General.BCCSP` with `Default: SW`).

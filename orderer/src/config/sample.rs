@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::keys::KEYS;
-use super::{Config, Environment, file};
+use super::{Config, Effective, Environment, file};
 
 /// Keys whose packaged value differs from the default; the sample says why at each.
 const PACKAGED: [&str; 8] = [
@@ -50,8 +50,11 @@ fn the_shipped_sample_has_the_defaults_except_where_it_says_packaged() {
     let differing: BTreeSet<&str> = shipped
         .effective
         .iter()
-        .filter(|line| !defaults.effective.contains(line))
-        .filter_map(|line| line.split(" = ").next())
+        .filter(|setting| {
+            let same = |other: &&Effective| other.key == setting.key && other.value == setting.value;
+            !defaults.effective.iter().any(|other| same(&other))
+        })
+        .map(|setting| setting.key)
         .collect();
     assert_eq!(differing, BTreeSet::from(PACKAGED));
     assert_eq!(

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use super::*;
 
+mod keys;
+
 const FILE: &str = "/etc/node/orderer.yaml";
 
 fn parse(text: &str) -> Result<Config, ConfigError> {
@@ -179,25 +181,41 @@ fn operations_in_plain_text_beyond_this_machine_are_warned_of() {
 }
 
 #[test]
-fn one_warning_lists_the_keys_that_have_no_effect_yet() {
+fn a_generated_file_is_taken_without_a_warning_about_its_keys() {
     let config = good(GENERATED);
-    assert_eq!(config.warnings.len(), 1, "{:?}", config.warnings);
-    let warning = &config.warnings[0];
-    assert!(
-        warning.starts_with("these keys are set but have no effect yet: "),
-        "{warning}"
-    );
-    assert!(warning.contains("General.Profile.Address"), "{warning}");
-    for key in [
-        "General.Throttling.Rate",
-        "Metrics.Provider",
-        "Operations.ListenAddress",
+    let about_keys = |warning: &&String| warning.contains("no effect here") || warning.contains("unknown");
+    assert_eq!(config.warnings.iter().find(about_keys), None);
+}
+
+#[test]
+fn a_key_of_a_feature_that_is_not_there_is_named_with_the_reason_once_it_asks_for_it() {
+    let text = "General:\n  Profile: {Enabled: true}\n  Cluster: {ReplicationMaxRetries: 3, ReplicationPolicy: simple}\n";
+    for (key, reason) in [
+        (
+            "General.Profile.Enabled",
+            "the profiles are those of a Go program",
+        ),
+        (
+            "General.Cluster.ReplicationMaxRetries",
+            "blocks that are missing are asked for until they are there",
+        ),
+        (
+            "General.Cluster.ReplicationPolicy",
+            "blocks are fetched from several orderers and each is verified",
+        ),
     ] {
-        assert!(
-            !warning.contains(key),
-            "{key} is as by default or has an effect, in {warning}"
+        let begin = format!("{key} is set, but has no effect here: {reason}");
+        let told = good(text).warnings;
+        assert_eq!(
+            told.iter().filter(|one| one.starts_with(&begin)).count(),
+            1,
+            "{told:?}"
         );
     }
+    let as_by_default = "General:\n  Profile: {Enabled: false, Address: 127.0.0.1:6060}\n  Cluster: \
+                         {ReplicationMaxRetries: 12, ReplicationPolicy: consensus}\n";
+    let told = good(as_by_default).warnings;
+    assert!(!told.iter().any(|one| one.contains("no effect")), "{told:?}");
 }
 
 #[test]
@@ -303,11 +321,9 @@ fn a_variable_works_without_its_section_in_the_file() {
     assert!(config.general.authentication.no_expiration_checks);
     assert_eq!(config.general.acknowledge, Acknowledge::Committed);
     assert_eq!(config.admin.listen.to_string(), "0.0.0.0:7053");
-    assert!(
-        config
-            .warnings
-            .iter()
-            .any(|warning| warning.contains("General.Throttling.Rate"))
+    assert_eq!(
+        config.general.throttling.map(|throttling| throttling.rate),
+        Some(500)
     );
 }
 
@@ -429,7 +445,10 @@ fn relations_between_keys_are_checked() {
             "General.TLS.PrivateKey is not set",
         ),
         ("General: {BootstrapMethod: file}", "only 'none' exists since v3"),
-        ("General: {BCCSP: {Default: PKCS11}}", "not supported yet"),
+        (
+            "General: {BCCSP: {Default: PKCS11}}",
+            "PKCS11, which is not supported",
+        ),
         ("General: {BCCSP: {SW: {Security: 512}}}", "256 and 384 exist"),
         (
             "General: {ListenAddress: '0.0.0.0:7050'}",
@@ -439,6 +458,14 @@ fn relations_between_keys_are_checked() {
         (
             "General: {Backoff: {Multiplier: 0.5}}",
             "pauses must not get shorter",
+        ),
+        (
+            "General: {DiskGuard: {MinFree: 2 GB, ResumeFree: 1 GB}}",
+            "ResumeFree is 1 GB, but must not be less than General.DiskGuard.MinFree, 2 GB",
+        ),
+        (
+            "General: {Limits: {StreamsPerConnection: 5000000000}}",
+            "StreamsPerConnection is above 4294967295",
         ),
         (
             "Consensus: {WALDir: /raft, SnapDir: /raft}",
@@ -633,7 +660,8 @@ fn a_file_that_nests_without_end_is_refused() {
 #[test]
 fn the_effective_configuration_is_listed_without_secrets() {
     let config = good("General: {ListenPort: 27051, BCCSP: {PKCS11: {Pin: 98765432, Label: hsm}}}");
-    let lines = config.effective.join("\n");
+    let lines: Vec<String> = config.effective.iter().map(ToString::to_string).collect();
+    let lines = lines.join("\n");
     for line in [
         "General.ListenAddress = \"127.0.0.1\"",
         "General.ListenPort = 27051",
@@ -642,12 +670,60 @@ fn the_effective_configuration_is_listed_without_secrets() {
         "General.BCCSP.PKCS11.Pin = (secret)",
         "General.BCCSP.PKCS11.Label = \"hsm\"",
     ] {
-        assert!(
-            config.effective.iter().any(|found| found == line),
-            "{line}\nin\n{lines}"
-        );
+        assert!(lines.lines().any(|found| found == line), "{line}\nin\n{lines}");
     }
     assert!(!lines.contains("98765432"));
+}
+
+#[test]
+fn what_protects_the_node_has_defaults_and_can_be_set() {
+    let general = good("").general;
+    assert_eq!(general.throttling, None);
+    assert_eq!(general.limits.connections, 10_000);
+    assert_eq!(general.limits.handshakes, 1024);
+    assert_eq!(general.limits.streams_per_connection, 1024);
+    assert_eq!(general.limits.header_time, Duration::from_secs(10));
+    assert_eq!(general.cert_reload_interval, Some(Duration::from_secs(10)));
+    let guard = general.disk_guard.expect("a disk guard");
+    assert_eq!(
+        (guard.min_free_bytes, guard.resume_free_bytes),
+        (100 << 20, 150 << 20)
+    );
+    let text = "General:
+  Throttling: {Rate: 20, InactivityTimeout: 1m}
+  Limits: {Connections: 2, Handshakes: 3, StreamsPerConnection: 4, HeaderTime: 5s}
+  DiskGuard: {MinFree: 0}
+  CertReloadInterval: 0
+";
+    let general = good(text).general;
+    let throttling = Throttling {
+        rate: 20,
+        inactivity_timeout: Duration::from_mins(1),
+    };
+    assert_eq!(general.throttling, Some(throttling));
+    let limits = Limits {
+        connections: 2,
+        handshakes: 3,
+        streams_per_connection: 4,
+        header_time: Duration::from_secs(5),
+    };
+    assert_eq!(general.limits, limits);
+    assert_eq!((general.disk_guard, general.cert_reload_interval), (None, None));
+}
+
+#[test]
+fn a_rate_that_clients_can_escape_is_warned_of() {
+    let warned = |text: &str| {
+        good(text)
+            .warnings
+            .iter()
+            .any(|one| one.contains("are not held back"))
+    };
+    let throttling = "  Throttling: {Rate: 1}\n";
+    assert!(warned(&format!("{TLS}{throttling}")));
+    let required = TLS.replace("Enabled: true", "Enabled: true, ClientAuthRequired: true");
+    assert!(!warned(&format!("{required}{throttling}")));
+    assert!(!warned(TLS));
 }
 
 #[test]

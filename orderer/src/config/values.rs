@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Duration;
 
-use super::Environment;
 use super::error::{Origin, Problem};
 use super::file::{Raw, Setting};
 use super::keys::{Base, Effect, KEYS, Key, Kind, OPEN_SECTIONS};
 use super::kind::{self, Value, go_duration};
 use super::likely::{idle_variables, unknown_text};
+use super::{Effective, Environment};
 
 /// Every key with its value in force.
 #[derive(Debug)]
@@ -273,7 +273,12 @@ fn beside(folder: &Path, path: &str) -> String {
 }
 
 fn is_zero(value: &Value) -> bool {
-    matches!(value, Value::Number(0) | Value::Duration(Duration::ZERO))
+    match value {
+        Value::Number(number) => *number == 0,
+        Value::Duration(duration) => duration.is_zero(),
+        Value::Decimal(number) => *number == 0.0,
+        _ => false,
+    }
 }
 
 impl Values {
@@ -342,20 +347,20 @@ impl Values {
         self.by_path.get(path)?.value.as_ref()
     }
 
-    /// Keys without effect that are set to something else than their default.
-    pub(super) fn without_effect(&self) -> Vec<&'static str> {
-        let set = |resolved: &&Resolved| resolved.key.effect == Effect::Later && resolved.differs();
-        self.in_table_order()
-            .filter(set)
-            .map(|resolved| resolved.key.path)
-            .collect()
+    /// Keys of features that this node does not have, set to something else than their default; each with the reason.
+    pub(super) fn unsupported(&self) -> Vec<(&'static str, &'static str)> {
+        let set = |resolved: &Resolved| match resolved.key.effect {
+            Effect::Unsupported(why) if resolved.differs() => Some((resolved.key.path, why)),
+            _ => None,
+        };
+        self.in_table_order().filter_map(set).collect()
     }
 
-    /// `Key = value` of each key with an effect, and of the others where they are set.
-    pub(super) fn effective(&self) -> Vec<String> {
+    /// Each key with an effect, and the others where they are set.
+    pub(super) fn effective(&self) -> Vec<Effective> {
         self.in_table_order()
             .filter(|resolved| resolved.key.effect == Effect::Full || resolved.differs())
-            .map(Resolved::line)
+            .map(Resolved::effective)
             .collect()
     }
 
@@ -369,14 +374,29 @@ impl Resolved {
         self.origin != Origin::Default && self.value != default_of(self.key, Path::new(""))
     }
 
-    fn line(&self) -> String {
-        let shown = match (&self.value, self.key.kind) {
+    fn effective(&self) -> Effective {
+        let value = match (&self.value, self.key.kind) {
             (Some(_), Kind::Secret) => "(secret)".to_owned(),
+            (Some(Value::Number(bytes)), Kind::Room) => shown_bytes(*bytes),
             (Some(value), _) => shown(value),
             (None, Kind::Paths(_)) => "[]".to_owned(),
             (None, _) => "\"\"".to_owned(),
         };
-        format!("{} = {shown}", self.key.path)
+        Effective {
+            key: self.key.path,
+            value,
+            origin: self.origin.clone(),
+        }
+    }
+}
+
+/// Bytes in the largest unit that leaves no rest: `100 MB`.
+pub(super) fn shown_bytes(bytes: u64) -> String {
+    const UNITS: [(&str, u64); 4] = [("TB", 1 << 40), ("GB", 1 << 30), ("MB", 1 << 20), ("KB", 1 << 10)];
+    let whole = |(_, unit): &&(&str, u64)| bytes >= *unit && bytes.is_multiple_of(*unit);
+    match UNITS.iter().find(whole) {
+        Some((name, unit)) => format!("{} {name}", bytes / unit),
+        None => bytes.to_string(),
     }
 }
 

@@ -1,12 +1,19 @@
-//! The pause while the disk is full: writers say that they wait for room, and intake waits with them.
+//! The pause while the disk is full: writers say that they wait for room, and intake waits with them. Before it is full,
+//! the disk guard says that room is low, and intake refuses.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwapOption;
 use tokio::sync::watch;
 
 /// One data folder's lack of room, shared by all channels in it. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct DiskSpace(watch::Sender<usize>);
+pub struct DiskSpace {
+    waiting: watch::Sender<usize>,
+    /// Why intake is stopped; none: it is not.
+    low: Arc<ArcSwapOption<String>>,
+}
 
 /// A writer that waits for room, for as long as this lives.
 #[derive(Debug)]
@@ -14,33 +21,46 @@ pub struct Waiting(watch::Sender<usize>);
 
 impl Default for DiskSpace {
     fn default() -> Self {
-        Self(watch::Sender::new(0))
+        Self {
+            waiting: watch::Sender::new(0),
+            low: Arc::default(),
+        }
     }
 }
 
 impl DiskSpace {
     /// Says that a writer waits for room.
     pub fn wait(&self) -> Waiting {
-        self.0.send_modify(|waiting| *waiting += 1);
-        Waiting(self.0.clone())
+        self.waiting.send_modify(|waiting| *waiting += 1);
+        Waiting(self.waiting.clone())
+    }
+
+    /// Stops intake for the reason given, or lets it go on.
+    pub fn set_low(&self, reason: Option<String>) {
+        self.low.store(reason.map(Arc::new));
+    }
+
+    /// Why intake is stopped, in words for clients; none: it is not.
+    pub fn low(&self) -> Option<Arc<String>> {
+        self.low.load_full()
     }
 
     /// True while a writer waits for room.
     pub fn is_full(&self) -> bool {
-        *self.0.borrow() > 0
+        *self.waiting.borrow() > 0
     }
 
     /// Ready as soon as no writer waits for room.
     pub async fn available(&self) {
         if self.is_full() {
             // Fails only when the sender is gone, and it is `self`.
-            let _ = self.0.subscribe().wait_for(|waiting| *waiting == 0).await;
+            let _ = self.waiting.subscribe().wait_for(|waiting| *waiting == 0).await;
         }
     }
 
     /// Ready once a writer has waited for room for `time` without a break.
     pub async fn full_for(&self, time: Duration) {
-        let mut waiting = self.0.subscribe();
+        let mut waiting = self.waiting.subscribe();
         loop {
             // Neither fails: only without a sender would it, and that is `self`.
             let _ = waiting.wait_for(|waiting| *waiting > 0).await;
@@ -71,6 +91,17 @@ mod tests {
         assert_eq!(space.available().now_or_never(), None);
         drop(second);
         space.available().await;
+        assert!(!space.is_full());
+    }
+
+    #[test]
+    fn what_one_is_told_of_low_room_all_clones_know() {
+        let space = DiskSpace::default();
+        let other = space.clone();
+        space.set_low(Some("3 MB are left".to_owned()));
+        assert_eq!(other.low().as_deref().map(String::as_str), Some("3 MB are left"));
+        other.set_low(None);
+        assert_eq!(space.low(), None);
         assert!(!space.is_full());
     }
 

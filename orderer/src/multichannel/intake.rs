@@ -119,10 +119,14 @@ impl Manager {
 }
 
 impl Manager {
-    /// Refuses everything once the node stops.
+    /// Refuses everything once the node stops, and while its disks have little room.
     pub(super) fn check_open(&self) -> Result<(), ProcessError> {
         if self.is_closed() {
             let reason = "the node is stopping".to_owned();
+            return Err(ProcessError::Unavailable { reason });
+        }
+        if let Some(low) = self.node().space.low() {
+            let reason = format!("intake is paused: {low}");
             return Err(ProcessError::Unavailable { reason });
         }
         Ok(())

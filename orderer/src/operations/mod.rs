@@ -45,8 +45,9 @@ use crate::admin;
 use crate::config::{Config, Listen};
 use crate::logging::Logging;
 use crate::logging::entries::Counted;
+use crate::metrics::Counter;
 use crate::server::{Node, RunError, listen};
-use crate::tls::{Acceptor, Incoming};
+use crate::tls::{Acceptor, Bounds, Incoming};
 use facts::{Life, Watched};
 use health::{FailedCheck, Health};
 use readiness::Facts;
@@ -160,6 +161,7 @@ impl Operations {
         let stop = CancellationToken::new();
         let (address, ended) = spawn(
             config.operations.listen.clone(),
+            Bounds::of(&config.general.limits, Counter::default()),
             acceptor.clone(),
             Arc::clone(&shared),
             stop.clone(),
@@ -219,6 +221,7 @@ impl Drop for Operations {
 /// Starts the thread; ready when it listens, or cannot.
 async fn spawn(
     at: Listen,
+    bounds: Bounds,
     acceptor: Acceptor,
     shared: Arc<Shared>,
     stop: CancellationToken,
@@ -231,7 +234,7 @@ async fn spawn(
     let (alive, ended) = mpsc::channel::<()>();
     let work = move || {
         let _alive = alive;
-        runtime.block_on(serve(at, acceptor, shared, stop, told));
+        runtime.block_on(serve(at, bounds, acceptor, shared, stop, told));
         // A look at a disk that hangs must not be waited for.
         runtime.shutdown_background();
     };
@@ -250,12 +253,13 @@ async fn spawn(
 
 async fn serve(
     at: Listen,
+    bounds: Bounds,
     acceptor: Acceptor,
     shared: Arc<Shared>,
     stop: CancellationToken,
     told: oneshot::Sender<Result<SocketAddr, RunError>>,
 ) {
-    let incoming: Incoming = match listen(LISTENER, &at, acceptor).await {
+    let incoming: Incoming = match listen(LISTENER, &at, acceptor, bounds).await {
         Ok(incoming) => incoming,
         Err(error) => {
             // Fails only when nobody waits any more.

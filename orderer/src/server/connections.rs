@@ -1,6 +1,7 @@
 //! HTTP/2 connections of the gRPC listeners.
 
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::Request;
@@ -8,11 +9,13 @@ use hyper::body::Incoming as RequestBody;
 use hyper::server::conn::http2::Builder;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::LOGGER;
-use super::routes::Serve;
+use super::guarded::{Guarded, Manners};
+use super::routes::{self, Serve};
 use crate::config::Keepalive;
 use crate::tls::{Connection, Incoming};
 
@@ -21,20 +24,24 @@ use crate::tls::{Connection, Incoming};
 const STREAM_WINDOW_BYTES: u32 = 1 << 20;
 /// And on all streams of a connection. Streams whose handlers wait must not fill it for the others.
 const CONNECTION_WINDOW_BYTES: u32 = 8 << 20;
-/// Calls under way on one connection.
-const STREAMS_MAX: u32 = 1024;
 /// Largest HTTP/2 frame taken. Messages within one frame are not copied.
 const FRAME_BYTES_MAX: u32 = 64 << 10;
 /// Bytes of replies buffered for one stream before its handler waits.
 const SEND_BUFFER_BYTES: usize = 1 << 20;
 /// How long calls under way may go on once the listener stops.
 const DRAIN_TIME_MAX: Duration = Duration::from_secs(2);
+/// How long a connection that is one too many is kept to be told so.
+const SURPLUS_TIME_MAX: Duration = Duration::from_secs(5);
 
 /// Settings of the connections.
 #[derive(Clone, Debug)]
 pub struct Http2 {
     /// Pings of idle connections.
     pub keepalive: Keepalive,
+    /// Calls under way on one connection; clients wait with any more.
+    pub streams_max: u32,
+    /// What clients may do.
+    pub manners: Manners,
 }
 
 impl Http2 {
@@ -44,7 +51,7 @@ impl Http2 {
             .timer(TokioTimer::new())
             .initial_stream_window_size(STREAM_WINDOW_BYTES)
             .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
-            .max_concurrent_streams(STREAMS_MAX)
+            .max_concurrent_streams(self.streams_max)
             .max_frame_size(FRAME_BYTES_MAX)
             .max_send_buf_size(SEND_BUFFER_BYTES)
             .keep_alive_interval(self.keepalive.server_interval)
@@ -68,8 +75,13 @@ pub async fn serve(
         tokio::select! {
             () = stop.cancelled() => break,
             next = incoming.accept() => match next {
+                Some(connection) if connection.is_surplus() => {
+                    connections.spawn(refuse_connection(connection, builder.clone(), http2.manners.clone()));
+                }
                 Some(connection) => {
-                    let serving = serve_connection(connection, builder.clone(), routes.clone(), stop.clone());
+                    let manners = http2.manners.clone();
+                    let serving =
+                        serve_connection(connection, builder.clone(), manners, routes.clone(), stop.clone());
                     connections.spawn(serving);
                 }
                 None => break,
@@ -89,6 +101,7 @@ pub async fn serve(
 async fn serve_connection(
     connection: Connection,
     builder: Builder<TokioExecutor>,
+    manners: Manners,
     routes: impl Serve,
     stop: CancellationToken,
 ) {
@@ -99,7 +112,8 @@ async fn serve_connection(
         let (routes, peer) = (routes.clone(), peer.clone());
         async move { Ok::<_, Infallible>(routes.serve(request, &peer).await) }
     });
-    let mut serving = std::pin::pin!(builder.serve_connection(TokioIo::new(connection), service));
+    let guarded = TokioIo::new(Guarded::new(connection, manners));
+    let mut serving = std::pin::pin!(builder.serve_connection(guarded, service));
     let outcome = tokio::select! {
         outcome = serving.as_mut() => outcome,
         () = stop.cancelled() => {
@@ -110,4 +124,28 @@ async fn serve_connection(
     if let Err(error) = outcome {
         tracing::debug!(target: LOGGER, "connection from {address} ended: {error}");
     }
+}
+
+/// Answers the first call of a connection for which there is no room, and ends it. Clients try again, or elsewhere.
+async fn refuse_connection(connection: Connection, builder: Builder<TokioExecutor>, manners: Manners) {
+    tracing::debug!(target: LOGGER, "no room for the connection from {}", connection.peer().remote_addr);
+    let answered = Arc::new(Notify::new());
+    let service = service_fn(|_: Request<RequestBody>| {
+        answered.notify_one();
+        async { Ok::<_, Infallible>(routes::too_many_connections()) }
+    });
+    let guarded = TokioIo::new(Guarded::new(connection, manners));
+    let mut serving = std::pin::pin!(builder.serve_connection(guarded, service));
+    let told = async {
+        tokio::select! {
+            ended = serving.as_mut() => drop(ended),
+            () = answered.notified() => {
+                serving.as_mut().graceful_shutdown();
+                // However it ends, it has ended.
+                drop(serving.await);
+            }
+        }
+    };
+    // A client that asks for nothing has nothing to be told.
+    let _ = tokio::time::timeout(SURPLUS_TIME_MAX, told).await;
 }

@@ -13,6 +13,7 @@
 //! |---|---|
 //! | [`routes`] | which gRPC method is served by whom |
 //! | [`connections`] | HTTP/2 connections of the gRPC listeners |
+//! | [`guarded`] | clients that ping too often, or never finish a head |
 //! | `gauges` | what is read off the node when somebody looks at its metrics |
 //! | `answering` | what signals ask of the node |
 //! | `others` | the other orderers, as the channels get them |
@@ -22,6 +23,7 @@
 mod answering;
 pub mod connections;
 mod gauges;
+pub mod guarded;
 mod others;
 pub mod routes;
 
@@ -48,9 +50,12 @@ use crate::catchup::{Puller, PullerError};
 use crate::cluster::{Cluster, Step};
 use crate::codec::ReceiveBudget;
 use crate::config::{Config, General, Listen, MetricsProvider, ServerTls};
+use crate::config_check::private::keys_that_others_read;
 use crate::deliver::Deliver;
+use crate::disk_guard;
+use crate::expiry;
 use crate::local_msp::{self, LocalMspError};
-use crate::metrics::{Metrics, statsd};
+use crate::metrics::{Counter, Metrics, statsd};
 use crate::multichannel::chain_support::NodeParts;
 use crate::multichannel::manager::{Manager, OpenError};
 use crate::multichannel::refused::Reports;
@@ -60,12 +65,14 @@ use crate::operations::{Loggers, Operations};
 use crate::report::tasks::Tasks;
 use crate::shutdown;
 use crate::signals::{Answering, Signals};
-use crate::tls::{self, Acceptor, Incoming, TlsError};
+use crate::throttle::Throttle;
+use crate::tls::{self, Acceptor, Bounds, Incoming, TlsError};
 use crate::trace::Trace;
 use crate::verify_pool::VerifyPool;
 use answering::{Listener, Running};
 use connections::Http2;
 use gauges::{CertificateEnd, Sources};
+use guarded::Manners;
 use others::Fellows;
 use routes::{ClusterRoutes, Routes, Serve};
 
@@ -242,6 +249,11 @@ impl Node {
         };
         metrics.sample_with(move |metrics| sources.sample(metrics));
         let statsd = start_statsd(config, &metrics, &stop);
+        for finding in keys_that_others_read(config) {
+            tracing::warn!(target: LOGGER, "{}", finding.text);
+        }
+        expiry::start(config, &manager);
+        disk_guard::start(config, &manager);
         Ok(Self {
             manager,
             cluster,
@@ -444,11 +456,12 @@ async fn start_grpc(
         tasks: front.tasks.clone(),
         trace: trace(config.debug.broadcast_trace.as_ref(), "Broadcast")?,
         metrics: Arc::clone(&front.metrics),
+        throttle: throttle(general, &manager.node().metrics),
     };
     let deliver = deliver(config, manager, general.tls.as_ref(), &front)?;
     let routes = Routes::new(broadcast, deliver, step, front.health);
     let place = ("general", &general.listen, general.tls.as_ref());
-    start_http2(config, place, routes, front.stop).await
+    start_http2(config, &manager.node().metrics, place, routes, front.stop).await
 }
 
 /// Where requests are kept as files, if they are.
@@ -480,6 +493,14 @@ fn deliver(
     })
 }
 
+/// Holds back clients, where the settings say so.
+fn throttle(general: &General, metrics: &Metrics) -> Option<Throttle> {
+    let throttled = metrics.families().protection.throttled.clone();
+    general
+        .throttling
+        .map(|settings| Throttle::new(settings, throttled))
+}
+
 /// The listener for other orderers alone, where there is one.
 async fn start_cluster(
     config: &Config,
@@ -492,7 +513,8 @@ async fn start_cluster(
     };
     let place = ("cluster", &listener.listen, Some(&listener.tls));
     let deliver = deliver(config, manager, Some(&listener.tls), front)?;
-    start_http2(config, place, ClusterRoutes { step, deliver }, front.stop.clone())
+    let routes = ClusterRoutes { step, deliver };
+    start_http2(config, &manager.node().metrics, place, routes, front.stop.clone())
         .await
         .map(Some)
 }
@@ -512,15 +534,24 @@ fn acceptor(
 /// Opens a gRPC listener: its name, where, and with what TLS.
 async fn start_http2(
     config: &Config,
+    metrics: &Metrics,
     (name, at, tls): (&'static str, &Listen, Option<&ServerTls>),
     routes: impl Serve,
     stop: CancellationToken,
 ) -> Result<Listening, RunError> {
     let general = &config.general;
     let acceptor = acceptor(name, tls, general)?;
-    let incoming = listen(name, at, acceptor.clone()).await?;
+    let incoming = listen(name, at, acceptor.clone(), bounds(name, general, metrics)).await?;
     let http2 = Http2 {
         keepalive: general.keepalive.clone(),
+        streams_max: general.limits.streams_per_connection,
+        manners: Manners {
+            ping_interval_min: general.keepalive.server_interval_min,
+            preface_time: general.connection_timeout,
+            header_time: general.limits.header_time,
+            pinged: refused(metrics, name, "pings"),
+            slow: refused(metrics, name, "slow_head"),
+        },
     };
     let address = incoming.local_addr();
     let connections = TaskTracker::new();
@@ -580,7 +611,8 @@ async fn start_admin(
             listener,
             source: Box::new(source),
         })?;
-    let incoming = listen(listener, &config.admin.listen, acceptor.clone()).await?;
+    let bounds = bounds(listener, &config.general, &manager.node().metrics);
+    let incoming = listen(listener, &config.admin.listen, acceptor.clone(), bounds).await?;
     let registrar = Arc::new(Participation(Arc::clone(manager)));
     let router = admin::router(registrar, config.participation.request_body_bytes_max);
     let address = incoming.local_addr();
@@ -594,11 +626,23 @@ async fn start_admin(
     })
 }
 
+/// What the listener of this name lets in.
+fn bounds(listener: &'static str, general: &General, metrics: &Metrics) -> Bounds {
+    Bounds::of(&general.limits, refused(metrics, listener, "too_many"))
+}
+
+/// Counts connections of `listener` that are refused or ended for this reason.
+fn refused(metrics: &Metrics, listener: &'static str, reason: &'static str) -> Counter {
+    let connections = &metrics.families().protection.connections;
+    connections.with(&[listener, reason])
+}
+
 /// Opens `listener` at an address.
 pub(crate) async fn listen(
     listener: &'static str,
     listen: &Listen,
     acceptor: Acceptor,
+    bounds: Bounds,
 ) -> Result<Incoming, RunError> {
     let failed = |source| RunError::Listen {
         listener,
@@ -606,7 +650,7 @@ pub(crate) async fn listen(
         source,
     };
     let bound = tls::bind(listen).await.map_err(failed)?;
-    Incoming::new(bound, acceptor).map_err(failed)
+    Incoming::bounded(bound, acceptor, bounds).map_err(failed)
 }
 
 #[cfg(test)]

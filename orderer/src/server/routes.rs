@@ -90,7 +90,7 @@ impl Routes {
         }
         let path = request.uri().path();
         let reply = match path {
-            BROADCAST => self.broadcast.call(request, peer.remote_addr),
+            BROADCAST => self.broadcast.call(request, peer),
             DELIVER => call_deliver(&self.deliver, request, peer),
             _ if path.starts_with(HEALTH) => return self.check_health(request).await,
             _ => call_cluster(self.step.as_ref(), request, peer),
@@ -174,6 +174,12 @@ where
 fn is_grpc<B>(request: &Request<B>) -> bool {
     let content_type = request.headers().get(CONTENT_TYPE);
     content_type.is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"))
+}
+
+/// What a client is told on a connection that is one too many.
+pub fn too_many_connections() -> Reply {
+    let text = "this listener has as many connections as it may have (General.Limits.Connections)";
+    codec::refusal(&Status::unavailable(text), Call::unseen()).map(Either::Left)
 }
 
 fn not_grpc() -> Reply {

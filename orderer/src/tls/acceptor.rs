@@ -1,7 +1,6 @@
 //! Files into a rustls configuration that can be swapped while the listener runs.
 
 use std::fmt;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -14,7 +13,7 @@ use rustls::server::NoServerSessionStorage;
 use rustls::time_provider::TimeProvider;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
-use x509_parser::prelude::{FromDer, X509Certificate};
+use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 use super::clients::{ClientCertificates, Verifier};
 use super::connection::Connection;
@@ -188,6 +187,7 @@ impl Tls {
     }
 }
 
+/// An expired certificate is served all the same: clients with a shifted clock still take it.
 fn build(
     settings: &ServerTls,
     clients: ClientCertificates,
@@ -202,7 +202,6 @@ fn build(
     for file in &settings.client_root_cas {
         roots.extend(files::certificates(file)?);
     }
-    warn_of_expiry(&settings.certificate, &chain);
     let verifier = Verifier::new(clients, roots, provider)?;
     let clock = Arc::new(ShiftedClock(settings.handshake_time_shift));
     let pair_error = |source| TlsError::Pair {
@@ -230,24 +229,6 @@ pub(crate) fn end_of(certificate: &[u8]) -> Option<SystemTime> {
     let (_, certificate) = X509Certificate::from_der(certificate).ok()?;
     let seconds = u64::try_from(certificate.validity().not_after.timestamp()).ok()?;
     SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds))
-}
-
-/// An expired certificate is served all the same: clients with a shifted clock still take it.
-fn warn_of_expiry(file: &Path, chain: &[CertificateDer<'static>]) {
-    let parsed = chain
-        .first()
-        .and_then(|leaf| X509Certificate::from_der(leaf).ok());
-    if let Some((_, leaf)) = parsed
-        && !leaf.validity().is_valid()
-    {
-        let validity = leaf.validity();
-        tracing::warn!(
-            "TLS certificate {} is valid from {} to {} only: clients will refuse it",
-            file.display(),
-            validity.not_before,
-            validity.not_after
-        );
-    }
 }
 
 /// The system's clock, set back: certificates that expired within the shift pass (`TLSHandshakeTimeShift`).

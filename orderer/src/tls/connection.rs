@@ -9,6 +9,7 @@ use std::task::{Context, Poll};
 use rustls::pki_types::CertificateDer;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio_rustls::server::TlsStream;
 
 /// A connection that is ready for its protocol. Goes into tonic and hyper alike.
@@ -16,6 +17,17 @@ use tokio_rustls::server::TlsStream;
 pub struct Connection {
     stream: Stream,
     peer: Peer,
+    /// None: nobody counts connections here.
+    place: Option<Place>,
+}
+
+/// A connection's place among those that its listener lets in, held for as long as it lives.
+#[derive(Debug)]
+pub enum Place {
+    /// It is served.
+    Served(OwnedSemaphorePermit),
+    /// It is one too many, and only told so.
+    Surplus(OwnedSemaphorePermit),
 }
 
 #[derive(Debug)]
@@ -51,6 +63,7 @@ impl Connection {
         Ok(Self {
             stream: Stream::Plain(stream),
             peer,
+            place: None,
         })
     }
 
@@ -64,7 +77,17 @@ impl Connection {
         Ok(Self {
             stream: Stream::Tls(Box::new(stream)),
             peer,
+            place: None,
         })
+    }
+
+    pub(super) fn take_place(&mut self, place: Place) {
+        self.place = Some(place);
+    }
+
+    /// True for a connection that is one too many: whoever serves it only says so.
+    pub fn is_surplus(&self) -> bool {
+        matches!(self.place, Some(Place::Surplus(_)))
     }
 
     /// The other side.

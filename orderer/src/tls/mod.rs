@@ -35,7 +35,7 @@ pub use acceptor::Acceptor;
 pub(crate) use acceptor::{ShiftedClock, end_of};
 pub use clients::ClientCertificates;
 pub use connection::{Connection, Peer};
-pub use incoming::{Incoming, bind};
+pub use incoming::{Bounds, Incoming, bind};
 
 /// Why a listener's TLS files cannot be used.
 #[derive(Debug, thiserror::Error)]

@@ -26,8 +26,10 @@ use crate::codec::ReceiveBudget;
 use crate::config::{Config, Environment, General, Keepalive, Listen};
 use crate::deliver::Deliver;
 use crate::deliver::source::{Channels, Source};
+use crate::metrics::Counter;
 use crate::report::tasks::Tasks;
 use crate::server::connections::{self, Http2};
+use crate::server::guarded::Manners;
 use crate::server::routes::ClusterRoutes;
 use crate::tls::testing::{Authority, Files, Pair};
 use crate::tls::{Acceptor, Incoming, bind};
@@ -211,6 +213,14 @@ impl Node {
             metrics: Arc::default(),
         };
         let http2 = Http2 {
+            streams_max: 1024,
+            manners: Manners {
+                ping_interval_min: Duration::from_mins(1),
+                preface_time: Duration::from_secs(5),
+                header_time: Duration::from_secs(10),
+                pinged: Counter::default(),
+                slow: Counter::default(),
+            },
             keepalive: Keepalive {
                 server_interval_min: Duration::from_mins(1),
                 server_interval: Duration::from_hours(2),

@@ -4,10 +4,12 @@
 //! |---|---|
 //! | [`reference`] | those of the reference, since dashboards and alerts are written for them |
 //! | [`ours`] | those that begin with `ordain_` |
+//! | [`protection`] | of these, what is turned away |
 //!
 //! The page `docs/operating/metrics.md` says what to alarm on.
 
 pub mod ours;
+pub mod protection;
 pub mod reference;
 
 use super::family::Family;
@@ -16,6 +18,7 @@ use super::instrument::Gauge;
 use super::process::Process;
 use super::registry::Registry;
 use ours::Ours;
+use protection::Protection;
 use reference::{Broadcast, Cluster, Consensus, Deliver, Ledger, Logging, Participation};
 
 const CHANNEL: &[&str] = &["channel"];
@@ -44,6 +47,8 @@ pub struct Families {
     pub version: Family<Gauge>,
     /// What the reference does not have.
     pub ours: Ours,
+    /// What was turned away.
+    pub protection: Protection,
 }
 
 impl Families {
@@ -65,6 +70,7 @@ impl Families {
                 &["version"],
             ),
             ours: Ours::new(registry),
+            protection: Protection::new(registry),
         }
     }
 }
