@@ -28,6 +28,7 @@
 //! | [`participation`] | the admin API: join, list, info, update, remove |
 //! | [`operations`] | the operations listener: readiness, version |
 //! | [`status`] | how the nodes of a cluster stand, side by side |
+//! | [`doctor`] | what is wrong with them, and what to do |
 //!
 //! Not here: anything of the server. Messages are sent and handed on as the bytes they are.
 
@@ -42,6 +43,7 @@ pub mod connection;
 pub mod connection_file;
 pub mod crypto;
 pub mod deliver;
+pub mod doctor;
 pub mod envelope;
 #[cfg(test)]
 mod fake_orderer;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures::future::join_all;
+use jiff::Timestamp;
 use protos::ChannelId;
 use serde::Serialize;
 
@@ -58,6 +59,9 @@ pub struct NodeStatus {
     /// Its version, if it told.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
+    /// How far its clock is ahead of this machine's, in milliseconds, give or take the time of the answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clock_ms: Option<i64>,
     /// What is wrong with all of it.
     pub reasons: Vec<Reason>,
     /// The file systems that it writes to.
@@ -137,10 +141,13 @@ async fn look_at(node: &NodeAccess) -> NodeStatus {
 
 async fn ask(node: &NodeAccess) -> NodeStatus {
     let untold = match &node.operations {
-        Some(operations) => match operations.readiness().await {
-            Ok(readiness) => return told(&node.name, readiness),
-            Err(error) => Some(error.to_string()),
-        },
+        Some(operations) => {
+            let asked = Timestamp::now();
+            match operations.readiness().await {
+                Ok(readiness) => return told(&node.name, readiness, asked, Timestamp::now()),
+                Err(error) => Some(error.to_string()),
+            }
+        }
         None => None,
     };
     let Some(admin) = &node.admin else {
@@ -167,18 +174,27 @@ async fn ask(node: &NodeAccess) -> NodeStatus {
     }
 }
 
-fn told(node: &str, readiness: Readiness) -> NodeStatus {
+fn told(node: &str, readiness: Readiness, asked: Timestamp, answered: Timestamp) -> NodeStatus {
     let channels = readiness.channels.into_iter();
     NodeStatus {
         node: node.to_owned(),
         state: readiness.status,
         error: None,
         version: Some(readiness.version),
+        clock_ms: clock_ms(&readiness.time, asked, answered),
         reasons: readiness.reasons,
         disks: readiness.disks,
         certificates: readiness.certificates,
         channels: channels.map(|said| ChannelStatus { lag: 0, said }).collect(),
     }
+}
+
+/// The node looked at its clock somewhere between question and answer.
+fn clock_ms(time: &str, asked: Timestamp, answered: Timestamp) -> Option<i64> {
+    let time: Timestamp = time.parse().ok()?;
+    let (asked, answered) = (asked.as_millisecond(), answered.as_millisecond());
+    let middle = asked + (answered - asked) / 2;
+    Some(time.as_millisecond() - middle)
 }
 
 async fn version(operations: Option<&OperationsClient>) -> Option<String> {
@@ -261,6 +277,13 @@ mod tests {
             .collect();
         assert_eq!(lags, [0, 0, 2]);
         assert_eq!(status.verdict, Verdict::Well);
+    }
+
+    #[test]
+    fn a_clock_is_compared_with_the_middle_of_question_and_answer() {
+        let at = |second| Timestamp::from_second(second).unwrap();
+        assert_eq!(clock_ms("1970-01-01T00:01:00Z", at(40), at(60)), Some(10_000));
+        assert_eq!(clock_ms("noon", at(40), at(60)), None);
     }
 
     #[test]

@@ -15,6 +15,7 @@ mod crypto;
 mod decode;
 mod deliver;
 mod diff;
+mod doctor;
 mod encode;
 mod failure;
 mod files;
@@ -60,6 +61,7 @@ enum Command {
     Broadcast(broadcast::Args),
     Deliver(deliver::Args),
     Status(status::Args),
+    Doctor(doctor::Args),
     Bench(bench::Args),
     Block(block::Args),
     Decode(decode::Args),
@@ -103,6 +105,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Broadcast(args) => finish(runtime, args.run()),
         Command::Deliver(args) => runtime.block_on(args.run()),
         Command::Status(args) => runtime.block_on(args.run()),
+        Command::Doctor(args) => runtime.block_on(args.run()),
         Command::Bench(args) => finish(runtime, args.run()),
         Command::Block(args) => args.run(),
         Command::Decode(args) => args.run(),

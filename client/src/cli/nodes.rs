@@ -30,13 +30,22 @@ pub(super) struct NodesArgs {
     tls: TlsArgs,
 }
 
+/// The nodes, and whom to be where one is dialled otherwise.
+pub(super) struct Nodes {
+    /// At least one.
+    pub(super) access: Vec<NodeAccess>,
+    /// What was given for the admin listener; none: nothing.
+    pub(super) tls: Option<ClientTls>,
+}
+
 impl NodesArgs {
-    /// The nodes, at least one. An operations and an admin listener in the same place of their lists are one node's.
-    pub(super) fn resolve(self) -> Result<Vec<NodeAccess>, Failure> {
+    /// An operations and an admin listener in the same place of their lists are one node's.
+    pub(super) fn resolve(self) -> Result<Nodes, Failure> {
         let Some(path) = self.connection else {
             let tls = self.tls.over(None)?;
             let tls = tls.as_ref().map(TlsFiles::load).transpose()?;
-            return listed(&self.operations, &self.admin, tls.as_ref());
+            let access = listed(&self.operations, &self.admin, tls.as_ref())?;
+            return Ok(Nodes { access, tls });
         };
         of_file(&ConnectionFile::read(&path)?, self.tls)
     }
@@ -69,7 +78,7 @@ fn listed(
         .collect()
 }
 
-fn of_file(file: &ConnectionFile, tls: TlsArgs) -> Result<Vec<NodeAccess>, Failure> {
+fn of_file(file: &ConnectionFile, tls: TlsArgs) -> Result<Nodes, Failure> {
     let load = |tls: TlsArgs, files: &Option<TlsFiles>| -> Result<Option<ClientTls>, Failure> {
         let tls = tls.over(files.clone())?;
         Ok(tls.as_ref().map(TlsFiles::load).transpose()?)
@@ -90,9 +99,12 @@ fn of_file(file: &ConnectionFile, tls: TlsArgs) -> Result<Vec<NodeAccess>, Failu
                 .transpose()?,
         })
     });
-    let nodes = nodes.collect::<Result<Vec<_>, Failure>>()?;
-    if nodes.is_empty() {
+    let access = nodes.collect::<Result<Vec<_>, Failure>>()?;
+    if access.is_empty() {
         return Err(Failure::usage("the connection file names no orderer"));
     }
-    Ok(nodes)
+    Ok(Nodes {
+        access,
+        tls: admin_tls,
+    })
 }

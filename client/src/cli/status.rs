@@ -47,7 +47,7 @@ pub(super) struct Args {
 
 impl Args {
     pub(super) async fn run(self) -> Result<(), Failure> {
-        let nodes = self.nodes.resolve()?;
+        let nodes = self.nodes.resolve()?.access;
         let is_terminal = std::io::stdout().is_terminal();
         let live = is_terminal && !self.once && !self.json;
         let interval = self.watch.or(live.then_some(INTERVAL_SECONDS));
