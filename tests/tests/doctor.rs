@@ -1,6 +1,5 @@
 //! `ordain doctor` and `orderer doctor` over real nodes: what they find where something is wrong, and what they say to do.
 
-use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 

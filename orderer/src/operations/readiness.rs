@@ -12,10 +12,8 @@ use serde::Serialize;
 use crate::admin::{ChannelInfo, Relation, Status as ChannelStatus};
 use crate::multichannel::health::Health;
 
-/// A file system with less room than this is warned of,
+/// A file system with less room than this is warned of.
 const FREE_BYTES_MIN: u64 = 1024 * 1024 * 1024;
-/// or with less than this share of the whole.
-const FREE_PERCENT_MIN: u64 = 5;
 
 const DAY_SECONDS: i64 = 24 * 3600;
 
@@ -238,12 +236,10 @@ fn full(waits_for_room: bool) -> Option<Reason> {
 }
 
 fn low(disk: &Disk) -> Option<Reason> {
-    let share = disk.free_bytes.saturating_mul(100) / disk.total_bytes.max(1);
-    let is_low = disk.free_bytes < FREE_BYTES_MIN || share < FREE_PERCENT_MIN;
-    is_low.then(|| {
+    (disk.free_bytes < FREE_BYTES_MIN).then(|| {
         let mebibytes = disk.free_bytes / (1024 * 1024);
         let text = format!(
-            "{} in {}: {mebibytes} MiB free, {share} %",
+            "{} in {}: {mebibytes} MiB free",
             disk.purpose,
             disk.folder.display()
         );
