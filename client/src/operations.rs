@@ -42,6 +42,9 @@ pub struct Readiness {
 pub struct ChannelReadiness {
     /// Whether it is of use there.
     pub ready: bool,
+    /// Blocks that the node knows to be somewhere and has not.
+    #[serde(default)]
+    pub behind: u64,
     /// What is wrong with it.
     #[serde(default)]
     pub reasons: Vec<Reason>,

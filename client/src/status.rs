@@ -75,7 +75,7 @@ pub struct NodeStatus {
 /// One channel on one node.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ChannelStatus {
-    /// Blocks that some other node has and this one has not.
+    /// Blocks that some other node has, or this one knows of, and that are not here.
     pub lag: u64,
     /// What the node says.
     #[serde(flatten)]
@@ -117,7 +117,7 @@ fn compare(mut nodes: Vec<NodeStatus>) -> ClusterStatus {
     for channel in nodes.iter_mut().flat_map(|node| &mut node.channels) {
         let info = &channel.said.info;
         let highest = heights.get(&info.name).copied().unwrap_or_default();
-        channel.lag = highest.saturating_sub(info.height);
+        channel.lag = highest.saturating_sub(info.height).max(channel.said.behind);
     }
     let verdict = nodes.iter().map(judge).max().unwrap_or(Verdict::Well);
     ClusterStatus { verdict, nodes }
@@ -235,6 +235,7 @@ fn judged(info: ChannelInfo) -> ChannelReadiness {
     });
     ChannelReadiness {
         ready: reason.is_none(),
+        behind: 0,
         reasons: reason.into_iter().collect(),
         info,
     }

@@ -15,6 +15,7 @@ use super::readiness::{Certificate, ChannelFacts, Disk, Facts, Stage};
 use crate::admin::Registrar as _;
 use crate::config::Config;
 use crate::multichannel::Manager;
+use crate::multichannel::channel::Part;
 use crate::multichannel::registrar::Participation;
 use crate::tls::files;
 
@@ -140,12 +141,25 @@ fn channels(manager: &Arc<Manager>) -> Vec<ChannelFacts> {
     let names = participation.channels();
     // One may be removed in between.
     let facts = names.iter().filter_map(|name| {
+        let channel = manager.get(name.as_str())?;
         Some(ChannelFacts {
-            health: manager.get(name.as_str())?.health(),
+            health: channel.health(),
+            behind: behind(&channel.part()),
             info: participation.channel(name)?,
         })
     });
     facts.collect()
+}
+
+fn behind(part: &Part) -> u64 {
+    match part {
+        Part::Chain { chain, .. } => chain.load().behind,
+        Part::Follower { follower, .. } => {
+            let status = follower.status();
+            status.known.0.saturating_sub(status.height.0)
+        }
+        Part::Nothing => 0,
+    }
 }
 
 /// As [`local_msp`](crate::local_msp) takes them.

@@ -15,6 +15,9 @@ use crate::multichannel::health::Health;
 /// A file system with less room than this is warned of.
 const FREE_BYTES_MIN: u64 = 1024 * 1024 * 1024;
 
+/// A node that lacks more blocks than this is of no use to readers. Under load some are always on their way.
+const BEHIND_MAX: u64 = 500;
+
 const DAY_SECONDS: i64 = 24 * 3600;
 
 /// What a node knows of itself.
@@ -87,6 +90,8 @@ pub struct ChannelFacts {
     pub info: ChannelInfo,
     /// How it stands.
     pub health: Health,
+    /// Blocks that others are known to have, or the cluster to have agreed on, and that are not here yet.
+    pub behind: u64,
 }
 
 /// What is said of a node.
@@ -107,6 +112,8 @@ pub struct Report {
 pub struct ChannelReport {
     /// As the admin API tells it.
     pub info: ChannelInfo,
+    /// As found.
+    pub behind: u64,
     /// What is wrong with it.
     pub reasons: Vec<Reason>,
 }
@@ -150,7 +157,7 @@ pub enum Code {
     Removing,
     /// The channel's blocks are being fetched for the first time.
     Onboarding,
-    /// A follower does not get the blocks it lacks.
+    /// Many blocks are lacking, or cannot be had.
     Behind,
     /// A consenter that only follows.
     NotTakingPart,
@@ -271,8 +278,8 @@ fn expiry(certificate: &Certificate, warning_time: Duration) -> Option<Reason> {
 }
 
 fn judge_channel(facts: ChannelFacts) -> ChannelReport {
-    let ChannelFacts { info, health } = facts;
-    let reasons = match health {
+    let ChannelFacts { info, health, behind } = facts;
+    let mut reasons = match health {
         Health::Starting => vec![Reason::blocking(Code::Starting, "it is being opened")],
         Health::Running => running(&info),
         Health::Following { reason } => following(&info, reason).into_iter().collect(),
@@ -284,7 +291,16 @@ fn judge_channel(facts: ChannelFacts) -> ChannelReport {
         }
         Health::Quarantined(reason) => vec![Reason::blocking(Code::Quarantined, reason)],
     };
-    ChannelReport { info, reasons }
+    let is_told = reasons.iter().any(|reason: &Reason| reason.blocking);
+    if behind > BEHIND_MAX && !is_told {
+        let text = format!("{behind} blocks that others have are not here yet");
+        reasons.push(Reason::blocking(Code::Behind, text));
+    }
+    ChannelReport {
+        info,
+        behind,
+        reasons,
+    }
 }
 
 fn following(info: &ChannelInfo, reason: Option<String>) -> Option<Reason> {

@@ -78,6 +78,7 @@ struct VerboseJson<'a> {
 #[derive(Serialize)]
 struct ChannelJson<'a> {
     ready: bool,
+    behind: u64,
     #[serde(flatten)]
     info: InfoJson<'a>,
     reasons: &'a [Reason],
@@ -198,6 +199,7 @@ impl Verdict {
 fn channel(report: &ChannelReport) -> ChannelJson<'_> {
     ChannelJson {
         ready: report.is_ready(),
+        behind: report.behind,
         info: info_json(&report.info),
         reasons: &report.reasons,
     }

@@ -43,6 +43,7 @@ fn channel(info: ChannelInfo, lag: u64, reason: Option<(&str, &str)>) -> Channel
         lag,
         said: ChannelReadiness {
             ready: reason.is_none(),
+            behind: 0,
             reasons: reason.into_iter().collect(),
             info,
         },

@@ -41,6 +41,7 @@ fn member(leader: Option<u64>, active: &[u64], trouble: Option<&str>) -> Channel
             ..info(Relation::Consenter, ChannelStatus::Active)
         },
         health: Health::Running,
+        behind: 0,
     }
 }
 
@@ -128,7 +129,23 @@ fn a_channel_that_is_not_ordered_here_says_why() {
     ] {
         let shown = format!("{health:?}");
         let expected: Vec<_> = expected.map(|code| (code, true)).into_iter().collect();
-        assert_eq!(told(ChannelFacts { info, health }), expected, "{shown}");
+        let facts = ChannelFacts {
+            info,
+            health,
+            behind: 0,
+        };
+        assert_eq!(told(facts), expected, "{shown}");
+    }
+}
+
+#[test]
+fn a_member_that_lacks_many_blocks_is_not_ready() {
+    for (behind, expected) in [(500, vec![]), (501, vec![(Code::Behind, true)])] {
+        let facts = ChannelFacts {
+            behind,
+            ..member(Some(2), &[1, 2, 3], None)
+        };
+        assert_eq!(told(facts), expected, "{behind}");
     }
 }
 

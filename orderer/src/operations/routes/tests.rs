@@ -275,6 +275,7 @@ mod answers {
                 consensus: None,
                 reason: None,
             },
+            behind: 0,
             reasons: reason.into_iter().collect(),
         }
     }
