@@ -29,8 +29,10 @@
 //! | [`operations`] | health, readiness, logging spec, metrics and version over HTTP |
 //! | [`throttle`] | clients that send more than their share are held back |
 //! | [`disk_guard`] | intake stops before a disk is full |
+//! | [`reload`] | certificates and keys are read again when their files change |
 //! | [`expiry`] | when certificates expire, and early words about it |
 //! | [`local_msp`] | this node's certificate and key |
+//! | [`file_modes`] | who may look at what the process writes |
 //! | [`open_files`] | how many files the process may have open |
 //! | [`metrics`] | what the node counts and measures, for Prometheus and statsd |
 //! | [`logging`] | log lines as operators know them |
@@ -49,6 +51,7 @@ pub mod config_check;
 pub mod deliver;
 pub mod disk_guard;
 pub mod expiry;
+pub mod file_modes;
 pub mod local_msp;
 pub mod logging;
 pub mod metrics;
@@ -58,6 +61,7 @@ pub mod open_files;
 pub mod operations;
 pub mod processor;
 pub mod quickstart;
+pub mod reload;
 pub mod report;
 pub mod server;
 pub mod shutdown;

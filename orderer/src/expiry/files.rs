@@ -49,7 +49,7 @@ pub fn all(config: &Config) -> Vec<Dated> {
 }
 
 /// Each listener with TLS.
-fn listeners(config: &Config) -> Vec<(&'static str, &ServerTls)> {
+pub(crate) fn listeners(config: &Config) -> Vec<(&'static str, &ServerTls)> {
     let general = &config.general;
     let cluster = general.cluster.listener.as_ref().map(|listener| &listener.tls);
     [

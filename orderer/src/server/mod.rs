@@ -54,6 +54,7 @@ use crate::config_check::private::keys_that_others_read;
 use crate::deliver::Deliver;
 use crate::disk_guard;
 use crate::expiry;
+use crate::file_modes;
 use crate::local_msp::{self, LocalMspError};
 use crate::metrics::{Counter, Metrics, statsd};
 use crate::multichannel::chain_support::NodeParts;
@@ -62,6 +63,7 @@ use crate::multichannel::refused::Reports;
 use crate::multichannel::registrar::Participation;
 use crate::open_files;
 use crate::operations::{Loggers, Operations};
+use crate::reload;
 use crate::report::tasks::Tasks;
 use crate::shutdown;
 use crate::signals::{Answering, Signals};
@@ -125,6 +127,7 @@ pub enum RunError {
 
 /// Runs the node until a signal ends it. `loggers` are what the operations listener changes.
 pub fn run(config: &Config, loggers: Arc<dyn Loggers>) -> Result<(), RunError> {
+    file_modes::keep_private();
     let files_max = open_files::raise_bound();
     tracing::debug!(target: LOGGER, "at most {files_max:?} files may be open");
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -142,7 +145,9 @@ pub fn run(config: &Config, loggers: Arc<dyn Loggers>) -> Result<(), RunError> {
         }
         let node = Node::start(config, metrics).await?;
         operations.serving(&node);
-        signals.serve(Arc::new(node.answering(&operations)));
+        let answering: Arc<dyn Answering> = Arc::new(node.answering(&operations));
+        signals.serve(Arc::clone(&answering));
+        reload::start(config, answering);
         tracing::info!(target: LOGGER, "Beginning to serve requests");
         signals.ended().await;
         operations.stopping();

@@ -12,7 +12,8 @@ use super::Manners;
 use super::frames::{Frame, Frames, go_away};
 use super::pings::Pings;
 
-/// How long the farewell may take to go out.
+/// How long the farewell may take to go out, and then the client to close the connection. Closed from here, what it has
+/// not read yet might be lost to it.
 const FAREWELL_TIME_MAX: Duration = Duration::from_secs(1);
 
 /// What gRPC clients look for.
@@ -39,6 +40,8 @@ enum Farewell {
     None,
     /// So much of it is out.
     Begun { frame: Vec<u8>, sent: usize },
+    /// All of it is out; the client closes the connection now.
+    Sent,
     /// The connection is over.
     Said,
 }
@@ -116,7 +119,7 @@ where
         }
     }
 
-    /// Sends what is left of the farewell once no other frame is under way; then the connection is over.
+    /// Sends what is left of the farewell once no other frame is under way.
     fn poll_farewell(&mut self, context: &mut Context<'_>) -> Poll<()> {
         if !self.is_late(context) && self.outgoing.rest() > 0 {
             return Poll::Pending; // the writer finishes it
@@ -134,6 +137,22 @@ where
         }
         // What the system takes is not ours to wait for.
         let _ = Pin::new(&mut self.stream).poll_flush(context);
+        self.farewell = Farewell::Sent;
+        self.deadline = Some(Box::pin(tokio::time::sleep(FAREWELL_TIME_MAX)));
+        Poll::Ready(())
+    }
+
+    /// Reads on until the client has closed the connection, or takes too long over it.
+    fn poll_end(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let mut bytes = [0; 1024];
+        let mut rest = ReadBuf::new(&mut bytes);
+        while !self.is_late(context) {
+            rest.clear();
+            let read = ready!(Pin::new(&mut self.stream).poll_read(context, &mut rest));
+            if read.is_err() || rest.filled().is_empty() {
+                break;
+            }
+        }
         self.farewell = Farewell::Said;
         self.deadline = None;
         if let Some(writer) = self.writer.take() {
@@ -149,7 +168,7 @@ where
             Farewell::Begun { .. } if self.outgoing.rest() > 0 => {
                 Poll::Ready(Ok(len.min(self.outgoing.rest())))
             }
-            Farewell::Begun { .. } => {
+            Farewell::Begun { .. } | Farewell::Sent => {
                 self.writer = Some(context.waker().clone());
                 Poll::Pending
             }
@@ -181,6 +200,9 @@ where
         }
         if matches!(this.farewell, Farewell::Begun { .. }) {
             ready!(this.poll_farewell(context));
+        }
+        if matches!(this.farewell, Farewell::Sent) {
+            ready!(this.poll_end(context));
         }
         // Nothing more comes.
         Poll::Ready(Ok(()))
