@@ -16,6 +16,7 @@
 //! | [`shutdown`] | the order of stopping |
 //! | [`report`] | what runs in the process: threads and tasks, for the log |
 //! | [`trace`] | requests kept as files, where that is asked for |
+//! | [`telemetry`] | the way of single envelopes, told to an OpenTelemetry collector |
 //! | [`tls`] | the server side of TLS |
 //! | [`codec`] | gRPC messages in and out, without copies |
 //! | [`broadcast`], [`deliver`] | the two calls of clients |
@@ -66,6 +67,7 @@ pub mod report;
 pub mod server;
 pub mod shutdown;
 pub mod signals;
+pub mod telemetry;
 pub mod throttle;
 pub mod tls;
 pub mod trace;

@@ -93,6 +93,7 @@ impl RaftChain {
         start: Start,
         log: ChannelLog,
         chosen: Chosen,
+        serving: watch::Receiver<bool>,
     ) -> Result<Self, HandleChainError> {
         let (core, first) = open_core(start)?;
         let (mailbox, receiver) = mailbox();
@@ -111,6 +112,7 @@ impl RaftChain {
             first,
             log,
             chosen,
+            serving,
             mailbox: receiver,
             halt: halt.subscribe(),
             shared: Arc::clone(&shared),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use protos::ChannelId;
+use tokio::sync::watch;
 
 use super::chain::{Chosen, RaftChain};
 use super::log::{RaftLog, Retired};
@@ -36,6 +37,8 @@ pub struct RaftNode {
 pub struct RaftConsenter {
     node: RaftNode,
     writer: LogWriter,
+    /// Chains rest until this is true.
+    serving: watch::Receiver<bool>,
     /// Tells this run of the node from others.
     incarnation: u64,
 }
@@ -46,8 +49,17 @@ impl RaftConsenter {
         Self {
             writer: LogWriter::start(Arc::clone(&node.log)),
             node,
+            serving: watch::channel(true).1,
             incarnation: random(),
         }
+    }
+
+    /// The same, whose chains rest until `serving` is true: whoever reads the log of the process forward finds the end
+    /// of its start before the first leader (`docs/spec/dropin.md` §2).
+    #[must_use]
+    pub fn resting_until(mut self, serving: watch::Receiver<bool>) -> Self {
+        self.serving = serving;
+        self
     }
 }
 
@@ -70,7 +82,8 @@ impl Consenter for RaftConsenter {
             leader_wait: self.node.leader_wait.unwrap_or(leader_wait),
         };
         let log = self.writer.channel(support.channel_id().clone());
-        Ok(Arc::new(RaftChain::new(support, start, log, chosen)?))
+        let serving = self.serving.clone();
+        Ok(Arc::new(RaftChain::new(support, start, log, chosen, serving)?))
     }
 
     fn before_following(&self, channel: &ChannelId) -> Result<(), String> {

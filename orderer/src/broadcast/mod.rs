@@ -16,10 +16,12 @@
 //! | [`refusals`] | what is said of them in the log |
 //! | [`reply`] | responses, encoded once |
 //! | `stream` | the three stages |
+//! | `followed` | envelopes whose way is told to a collector |
 //!
 //! Not here: what is checked ([`Intake`]; see `processor`), and ordering (`consensus`).
 
 pub mod acknowledge;
+mod followed;
 pub mod refusals;
 pub mod reply;
 mod stream;
@@ -40,6 +42,7 @@ use crate::codec::{self, MessageStream, ReceiveBudget, ReplyBody};
 use crate::config::Acknowledge;
 use crate::metrics::{MessageType, Metrics};
 use crate::report::tasks::Tasks;
+use crate::telemetry::Telemetry;
 use crate::throttle::{Client, Throttle};
 use crate::tls::Peer;
 use crate::trace::Trace;
@@ -111,6 +114,8 @@ pub struct Broadcast {
     pub tasks: Tasks,
     /// Where envelopes are kept as files, if they are.
     pub trace: Option<Trace>,
+    /// Who follows some of them, if anybody does.
+    pub telemetry: Option<Telemetry>,
     /// Where envelopes are counted.
     pub metrics: Arc<Metrics>,
     /// Holds back clients that send more than their share; none: nobody is.
@@ -139,6 +144,7 @@ impl Broadcast {
             stopping: self.stopping.clone(),
             refusals: Arc::clone(&self.refusals),
             trace: self.trace.clone(),
+            telemetry: self.telemetry.clone(),
             metrics: Arc::clone(&self.metrics),
         };
         let running = self.tasks.begin("broadcast stream", "");

@@ -13,6 +13,7 @@ use protos::wire::common::Status as WireStatus;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tonic::Status;
 
+use super::followed::Followed;
 use super::refusals::Refusals;
 use super::{Accepted, Intake, LOGGER, Refusal, reply};
 use crate::codec::budget::LARGE_BYTES_MIN;
@@ -21,6 +22,8 @@ use crate::config::Acknowledge;
 use crate::metrics::channel::Answers;
 use crate::metrics::{Counter, MessageType, Metrics};
 use crate::shutdown;
+use crate::telemetry::Telemetry;
+use crate::telemetry::journey::Journey;
 use crate::throttle::{self, Client, Throttle};
 use crate::trace::Trace;
 use crate::verify_pool::{Pending, VerifyPool};
@@ -54,6 +57,7 @@ pub(super) struct Stream {
     pub(super) stopping: watch::Receiver<bool>,
     pub(super) refusals: Arc<Refusals>,
     pub(super) trace: Option<Trace>,
+    pub(super) telemetry: Option<Telemetry>,
     pub(super) metrics: Arc<Metrics>,
 }
 
@@ -64,6 +68,8 @@ struct Judged {
     took: Duration,
     /// When they were done.
     at: Instant,
+    /// Those that are followed, with their places in the batch.
+    journeys: Vec<(usize, Journey)>,
 }
 
 /// A client that is held back to its share.
@@ -92,6 +98,8 @@ enum Answer {
         /// Counts those that are told SUCCESS.
         processed: Counter,
         room: Arc<OwnedSemaphorePermit>,
+        /// Of the one envelope, if it is followed.
+        journey: Option<Journey>,
     },
     /// The stream ends with this response.
     Refused(Refusal),
@@ -137,8 +145,10 @@ enum Run {
         chain: Arc<dyn Chain>,
         kind: MessageType,
         submissions: Vec<Submission>,
+        /// Of the only submission.
+        journey: Option<Journey>,
     },
-    Refused(Refusal),
+    Refused(Refusal, Option<Journey>),
 }
 
 impl Stream {
@@ -236,9 +246,26 @@ impl Stream {
         }
         drop(room.split(room.num_permits().saturating_sub(room_for(&batch))));
         let intake = Arc::clone(&self.intake);
-        let judged = self.pool.submit(move || judge(&*intake, batch)).await;
+        let journeys = self.sample(batch.len());
+        let judged = self.pool.submit(move || judge(&*intake, batch, journeys)).await;
         let room = Arc::new(room);
         next.send(Read::Batch { judged, room }).await.is_ok()
+    }
+
+    /// Those of a batch that are followed.
+    fn sample(&self, count: usize) -> Vec<(usize, Journey)> {
+        let Some(telemetry) = &self.telemetry else {
+            return Vec::new();
+        };
+        let journeys = (0..count).filter_map(|place| Some((place, telemetry.sample()?)));
+        journeys.collect()
+    }
+
+    /// A followed envelope was refused.
+    fn tell_refused(&self, journey: Option<Journey>, refusal: &Refusal) {
+        if let Some((telemetry, journey)) = self.telemetry.as_ref().zip(journey) {
+            telemetry.refused(&journey, &refusal.channel, &refusal.info);
+        }
     }
 
     async fn order(&self, mut read: mpsc::Receiver<Read>, next: mpsc::UnboundedSender<Answer>) {
@@ -268,17 +295,24 @@ impl Stream {
         room: &Arc<OwnedSemaphorePermit>,
         next: &mpsc::UnboundedSender<Answer>,
     ) -> Option<Answer> {
-        let Judged { verdicts, took, at } = judged;
-        for run in runs(verdicts) {
-            let (channel, chain, kind, submissions) = match run {
+        let Judged {
+            verdicts,
+            took,
+            at,
+            journeys,
+        } = judged;
+        for run in runs(verdicts, journeys) {
+            let (channel, chain, kind, submissions, mut journey) = match run {
                 Run::Accepted {
                     channel,
                     chain,
                     kind,
                     submissions,
-                } => (channel, chain, kind, submissions),
-                Run::Refused(refusal) => {
+                    journey,
+                } => (channel, chain, kind, submissions, journey),
+                Run::Refused(refusal, journey) => {
                     self.count_checks_refused(&refusal, took);
+                    self.tell_refused(journey, &refusal);
                     return Some(Answer::Refused(refusal));
                 }
             };
@@ -289,10 +323,14 @@ impl Stream {
                 Err(error) => {
                     self.count_not_taken(&channel, &*chain, count);
                     let refusal = unavailable(&channel, kind, error.reason(), &error);
+                    self.tell_refused(journey, &refusal);
                     return Some(Answer::Refused(refusal));
                 }
             };
             counted.enqueue.observe_since(at, to_count(count));
+            if let Some(journey) = &mut journey {
+                journey.handed_over();
+            }
             let taken = Answer::Taken {
                 channel,
                 kind,
@@ -300,6 +338,7 @@ impl Stream {
                 tickets,
                 processed: counted.processed,
                 room: Arc::clone(room),
+                journey,
             };
             if next.send(taken).is_err() {
                 return Some(Answer::End(Status::cancelled("client has gone")));
@@ -367,9 +406,13 @@ impl Stream {
                     tickets,
                     processed,
                     room,
+                    journey,
                 } => {
                     let sink = Counting { sink, processed };
-                    let lost = self.acknowledge(count, tickets, &sink).await?;
+                    let lost = match self.followed(journey, &channel) {
+                        None => self.acknowledge(count, tickets, &sink).await?,
+                        Some(followed) => self.acknowledge_followed(followed, tickets, &sink).await?,
+                    };
                     drop(room);
                     lost.map(|error| unavailable(&channel, kind, loss_reason(&error), &error))
                 }
@@ -395,6 +438,35 @@ impl Stream {
             Acknowledge::Accepted => sink.successes(count).await.map(|()| None),
             Acknowledge::Committed => acknowledge_committed(tickets, sink).await,
         }
+    }
+
+    fn followed(&self, journey: Option<Journey>, channel: &ChannelId) -> Option<Followed> {
+        let (telemetry, journey) = self.telemetry.clone().zip(journey)?;
+        let channel = channel.clone();
+        Some(Followed {
+            telemetry,
+            journey,
+            channel,
+        })
+    }
+
+    /// The same for one envelope that is followed.
+    async fn acknowledge_followed(
+        &self,
+        followed: Followed,
+        tickets: Tickets,
+        sink: &Counting<'_>,
+    ) -> Result<Option<TicketError>, ClientGone> {
+        if self.level == Acknowledge::Accepted {
+            sink.successes(1).await?;
+            followed.go_on(tickets);
+            return Ok(None);
+        }
+        let lost = followed.end(tickets).await;
+        if lost.is_none() {
+            sink.successes(1).await?;
+        }
+        Ok(lost)
     }
 
     fn log(&self, refusal: &Refusal) {
@@ -447,14 +519,18 @@ impl Counting<'_> {
 }
 
 /// Judges a batch, on the pool.
-fn judge(intake: &dyn Intake, batch: Vec<Bytes>) -> Judged {
+fn judge(intake: &dyn Intake, batch: Vec<Bytes>, mut journeys: Vec<(usize, Journey)>) -> Judged {
     let began = Instant::now();
     let verdicts = intake.check(batch, SystemTime::now());
     let at = Instant::now();
+    for (_, journey) in &mut journeys {
+        journey.validated();
+    }
     Judged {
         verdicts,
         took: at - began,
         at,
+        journeys,
     }
 }
 
@@ -486,10 +562,13 @@ fn unavailable(
 }
 
 /// Joins verdicts that follow each other, go to the same chain and are of the same type. A refusal is the last run.
-fn runs(verdicts: Vec<Result<Accepted, Refusal>>) -> Vec<Run> {
+fn runs(verdicts: Vec<Result<Accepted, Refusal>>, journeys: Vec<(usize, Journey)>) -> Vec<Run> {
     let mut runs = Vec::with_capacity(1);
     let count = verdicts.len();
-    for verdict in verdicts {
+    let mut journeys = journeys.into_iter().peekable();
+    for (place, verdict) in verdicts.into_iter().enumerate() {
+        let followed = journeys.next_if(|(of, _)| *of == place);
+        let journey = followed.map(|(_, journey)| journey);
         let Accepted {
             channel,
             chain,
@@ -498,7 +577,7 @@ fn runs(verdicts: Vec<Result<Accepted, Refusal>>) -> Vec<Run> {
         } = match verdict {
             Ok(accepted) => accepted,
             Err(refusal) => {
-                runs.push(Run::Refused(refusal));
+                runs.push(Run::Refused(refusal, journey));
                 break;
             }
         };
@@ -507,8 +586,11 @@ fn runs(verdicts: Vec<Result<Accepted, Refusal>>) -> Vec<Run> {
                 chain: last,
                 kind: last_kind,
                 submissions,
+                journey: None,
                 ..
-            }) if Arc::ptr_eq(last, &chain) && *last_kind == kind => submissions.push(submission),
+            }) if Arc::ptr_eq(last, &chain) && *last_kind == kind && journey.is_none() => {
+                submissions.push(submission);
+            }
             _ => {
                 let mut submissions = Vec::with_capacity(count);
                 submissions.push(submission);
@@ -517,6 +599,7 @@ fn runs(verdicts: Vec<Result<Accepted, Refusal>>) -> Vec<Run> {
                     chain,
                     kind,
                     submissions,
+                    journey,
                 });
             }
         }

@@ -141,6 +141,7 @@ impl Client {
             refusals: Arc::default(),
             tasks: Tasks::default(),
             trace: None,
+            telemetry: None,
             metrics: Arc::default(),
             throttle: None,
         };
@@ -305,6 +306,7 @@ fn unknown_acknowledge_metadata_is_an_invalid_argument() {
         refusals: Arc::default(),
         tasks: Tasks::default(),
         trace: None,
+        telemetry: None,
         metrics: Arc::default(),
         throttle: None,
     };

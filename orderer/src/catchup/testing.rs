@@ -265,6 +265,7 @@ impl TestOrderer {
             refusals: Arc::default(),
             tasks: Tasks::default(),
             trace: None,
+            telemetry: None,
             metrics: Arc::default(),
         };
         let address = listener.local_addr().unwrap();

@@ -11,7 +11,7 @@ use super::error::Problem;
 use super::values::Values;
 use super::{
     Acknowledge, Admin, Authentication, Bccsp, ChannelParticipation, Config, Debug, FileLedger, General,
-    Keepalive, Listen, Operations, ServerTls,
+    Keepalive, Listen, Operations, ServerTls, Tracing,
 };
 
 /// Builds the configuration, or says everything that does not fit together.
@@ -97,7 +97,40 @@ impl Assembly<'_> {
             leader_wait: self.values.duration_if_set("General.Broadcast.LeaderWait"),
             cluster,
             tls,
+            tracing: self.tracing(),
         }
+    }
+
+    /// Off without an endpoint.
+    fn tracing(&mut self) -> Option<Tracing> {
+        let text = self.values.text("General.Tracing.Endpoint");
+        let sample_ratio = self.values.decimal("General.Tracing.SampleRatio");
+        if !(0.0..=1.0).contains(&sample_ratio) {
+            let what =
+                format!("General.Tracing.SampleRatio is {sample_ratio}; a number from 0 to 1 is expected");
+            self.problem("General.Tracing.SampleRatio", what);
+        }
+        if text.is_empty() {
+            return None;
+        }
+        let whole = match text.trim_end_matches('/').matches('/').count() {
+            2 => format!("{}/v1/traces", text.trim_end_matches('/')),
+            _ => text.to_owned(),
+        };
+        let parsed = whole.parse::<http::Uri>().ok();
+        let endpoint = parsed.filter(|uri| uri.scheme_str() == Some("http") && uri.host().is_some());
+        let Some(endpoint) = endpoint else {
+            let what = format!(
+                "General.Tracing.Endpoint is '{text}'; http://HOST:PORT or http://HOST:PORT/PATH of a collector is \
+                 expected (without TLS: a collector on the same machine passes it on)"
+            );
+            self.problem("General.Tracing.Endpoint", what);
+            return None;
+        };
+        Some(Tracing {
+            endpoint,
+            sample_ratio,
+        })
     }
 
     /// Only `none` is left in v3; a file with another method expects a system channel.

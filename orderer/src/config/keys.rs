@@ -170,6 +170,8 @@ pub const KEYS: &[Key] = &[
         "accepted",
     ),
     key("General.Broadcast.LeaderWait", Kind::Duration, ""),
+    key("General.Tracing.Endpoint", Kind::Text, ""),
+    key("General.Tracing.SampleRatio", Kind::Decimal, "0.01"),
     or_zero(key("General.Cluster.SendBufferSize", Kind::Count, "100")),
     key("General.Cluster.ClientCertificate", FILE, ""),
     key("General.Cluster.ClientPrivateKey", FILE, ""),

@@ -139,6 +139,17 @@ pub struct General {
     pub leader_wait: Option<Duration>,
     /// Section `Cluster`: this node among the orderers.
     pub cluster: ClusterSettings,
+    /// Section `Tracing`: none unless an endpoint is set.
+    pub tracing: Option<Tracing>,
+}
+
+/// Section `General.Tracing`: where the way of single envelopes is told.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Tracing {
+    /// `http://HOST:PORT/PATH` of a collector that takes OTLP over HTTP in JSON; the path is `/v1/traces` if none is given.
+    pub endpoint: http::Uri,
+    /// The share of envelopes that is followed, 0 to 1. Default 0.01.
+    pub sample_ratio: f64,
 }
 
 /// Host and port to listen on. An empty host means every interface.

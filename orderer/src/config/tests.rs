@@ -766,3 +766,33 @@ fn the_file_is_searched_where_the_variable_says_first() {
         folder.path().join("orderer.yaml")
     );
 }
+
+#[test]
+fn a_collector_of_spans_is_off_by_default_and_its_address_is_checked() {
+    let tracing = |text: &str| {
+        let parsed = Config::parse(&PathBuf::from("/etc/orderer.yaml"), text, &BTreeMap::new());
+        parsed.map(|config| config.general.tracing)
+    };
+    assert_eq!(tracing("").unwrap(), None);
+    for (endpoint, expected) in [
+        ("http://localhost:4318", "http://localhost:4318/v1/traces"),
+        ("http://localhost:4318/", "http://localhost:4318/v1/traces"),
+        ("http://localhost:4318/here", "http://localhost:4318/here"),
+    ] {
+        let set = tracing(&format!("General: {{Tracing: {{Endpoint: '{endpoint}'}}}}")).unwrap();
+        let set = set.expect("it is set");
+        assert_eq!(set.endpoint.to_string(), expected);
+        assert!((set.sample_ratio - 0.01).abs() < f64::EPSILON);
+    }
+    for (settings, told) in [
+        (
+            "Endpoint: 'https://h:1'",
+            "General.Tracing.Endpoint is 'https://h:1'",
+        ),
+        ("Endpoint: nonsense", "http://HOST:PORT or http://HOST:PORT/PATH"),
+        ("SampleRatio: 2", "General.Tracing.SampleRatio is 2"),
+    ] {
+        let error = tracing(&format!("General: {{Tracing: {{{settings}}}}}")).unwrap_err();
+        assert!(error.to_string().contains(told), "{error}");
+    }
+}

@@ -42,6 +42,7 @@ use crate::logging::seldom::Mistakes;
 use crate::metrics::{ChannelMetrics, Metrics};
 use crate::report::tasks::Tasks;
 use crate::shutdown;
+use crate::telemetry::Telemetry;
 use crate::trace::Trace;
 use request::SeekRequest;
 use source::Channels;
@@ -75,6 +76,8 @@ pub struct Deliver {
     pub tasks: Tasks,
     /// Where requests are kept as files, if they are.
     pub trace: Option<Trace>,
+    /// Who follows some envelopes, if anybody does.
+    pub telemetry: Option<Telemetry>,
     /// Where requests and blocks are counted.
     pub metrics: Arc<Metrics>,
 }

@@ -18,6 +18,7 @@ use super::{Counted, Deliver, LOGGER, message};
 use crate::codec::{ClientGone, ReplySink};
 use crate::logging::seldom::Mistakes;
 use crate::shutdown;
+use crate::telemetry::Telemetry;
 
 /// A request under way.
 pub(super) struct Seek {
@@ -33,6 +34,7 @@ pub(super) struct Seek {
     read_ahead: VecDeque<SealedBlock>,
     stopping: watch::Receiver<bool>,
     refusals: Arc<Mistakes>,
+    telemetry: Option<Telemetry>,
     counted: Counted,
 }
 
@@ -69,6 +71,7 @@ impl Seek {
             read_ahead: VecDeque::new(),
             stopping: service.stopping.clone(),
             refusals: Arc::clone(&service.refusals),
+            telemetry: service.telemetry.clone(),
             counted,
         })
     }
@@ -102,8 +105,21 @@ impl Seek {
             let Some(block) = self.next_block(number, height).await else {
                 return Ok(WireStatus::ServiceUnavailable);
             };
-            self.send(&block, sink).await?;
+            match self.following(number) {
+                None => self.send(&block, sink).await?,
+                Some(telemetry) => {
+                    let since = SystemTime::now();
+                    self.send(&block, sink).await?;
+                    telemetry.delivered(self.channel(), number, since);
+                }
+            }
         }
+    }
+
+    /// Who wants to know when this block is delivered.
+    fn following(&self, number: BlockNumber) -> Option<&Telemetry> {
+        let telemetry = self.telemetry.as_ref()?;
+        telemetry.follows(self.channel(), number).then_some(telemetry)
     }
 
     /// Waits for the next block, and for what else may end the request: then answers the status.

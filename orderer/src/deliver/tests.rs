@@ -50,6 +50,7 @@ impl World {
             refusals: Arc::default(),
             tasks: Tasks::default(),
             trace: None,
+            telemetry: None,
             metrics: Arc::default(),
         };
         let world = Self {

@@ -30,6 +30,7 @@ use super::writer_pool::WriterPool;
 use crate::catchup::{Appender, Tip};
 use crate::metrics::{ChannelMetrics, Metrics};
 use crate::processor::{self, ProcessError, Proposer, Rules, Verdict, config_update};
+use crate::telemetry::Telemetry;
 
 /// One channel's config in force, processor, block writer and ledger.
 pub struct ChainSupport {
@@ -49,6 +50,7 @@ pub struct WrittenLedger {
     writer: BlockWriter,
     /// The last block taken for writing, durable or not.
     tip: Mutex<Tip>,
+    telemetry: Option<Telemetry>,
 }
 
 /// What all channels of a node have in common.
@@ -74,6 +76,8 @@ pub struct NodeParts {
     pub others: Arc<dyn Others>,
     /// What is counted.
     pub metrics: Arc<Metrics>,
+    /// Who follows some envelopes, if anybody does.
+    pub telemetry: Option<Telemetry>,
 }
 
 impl NodeParts {
@@ -90,6 +94,7 @@ impl NodeParts {
             consenters: Arc::new(consenters),
             others: Arc::new(NoOthers::default()),
             metrics: Arc::default(),
+            telemetry: None,
         }
     }
 
@@ -172,6 +177,7 @@ impl ChainSupport {
             view: Arc::new(view),
             writer: BlockWriter::new(writing, node.pool.clone()),
             tip: Mutex::new(tip),
+            telemetry: node.telemetry.clone(),
         };
         Ok(Arc::new(Self {
             channel,
@@ -239,6 +245,7 @@ impl WrittenLedger {
         metadata: ConsenterMetadata,
         is_config: bool,
     ) -> BoxFuture<'static, Result<(), WriteError>> {
+        let number = BlockNumber(block.header.as_ref().map_or(0, |header| header.number));
         let taken = if let Some(header) = &block.header {
             let (number, previous) = (BlockNumber(header.number), &header.previous_hash);
             self.advance(number, previous, || block::header_hash(header))
@@ -247,9 +254,29 @@ impl WrittenLedger {
             Err(WriteError { number, reason })
         };
         match taken {
-            Ok(()) => self.writer.write(block, metadata, is_config),
+            Ok(()) => self.follow(number, self.writer.write(block, metadata, is_config)),
             Err(error) => async { Err(error) }.boxed(),
         }
+    }
+
+    /// Tells whoever follows envelopes when a block is written.
+    fn follow(
+        &self,
+        number: BlockNumber,
+        written: BoxFuture<'static, Result<(), WriteError>>,
+    ) -> BoxFuture<'static, Result<(), WriteError>> {
+        let Some(telemetry) = self.telemetry.clone() else {
+            return written;
+        };
+        let (channel, since) = (self.channel.clone(), SystemTime::now());
+        let told = async move {
+            let outcome = written.await;
+            if outcome.is_ok() {
+                telemetry.written(&channel, number, since);
+            }
+            outcome
+        };
+        told.boxed()
     }
 
     /// Makes the block of this number the tip, if it follows.

@@ -114,9 +114,15 @@ mod tests {
     #[test]
     fn a_named_thread_of_this_process_is_found() {
         let (wake, wait) = std::sync::mpsc::channel::<()>();
+        let (begun, up) = std::sync::mpsc::channel();
         let thread = std::thread::Builder::new()
             .name("a waiting one".to_owned())
-            .spawn(move || wait.recv());
+            .spawn(move || {
+                begun.send(()).unwrap();
+                wait.recv()
+            });
+        // It names itself before it does anything else.
+        up.recv().unwrap();
         let found = all().unwrap();
         let waiting = found.iter().find(|thread| thread.name == "a waiting one");
         let shown = waiting.expect("it is there").to_string();

@@ -67,6 +67,7 @@ use crate::reload;
 use crate::report::tasks::Tasks;
 use crate::shutdown;
 use crate::signals::{Answering, Signals};
+use crate::telemetry::Telemetry;
 use crate::throttle::Throttle;
 use crate::tls::{self, Acceptor, Bounds, Incoming, TlsError};
 use crate::trace::Trace;
@@ -143,12 +144,13 @@ pub fn run(config: &Config, loggers: Arc<dyn Loggers>) -> Result<(), RunError> {
             let metrics = Arc::clone(&metrics);
             operations.expose(Arc::new(move || metrics.render()));
         }
-        let node = Node::start(config, metrics).await?;
+        let node = Node::prepare(config, metrics).await?;
         operations.serving(&node);
         let answering: Arc<dyn Answering> = Arc::new(node.answering(&operations));
         signals.serve(Arc::clone(&answering));
         reload::start(config, answering);
         tracing::info!(target: LOGGER, "Beginning to serve requests");
+        node.begin();
         signals.ended().await;
         operations.stopping();
         let writers = Arc::clone(&node.manager().node().writers);
@@ -182,6 +184,8 @@ pub struct Node {
     /// Writes them to a statsd server, where the settings say so.
     statsd: Option<JoinHandle<()>>,
     tasks: Tasks,
+    /// Chains rest until this is true.
+    serving: watch::Sender<bool>,
     /// What the health service says.
     health: HealthReporter,
     grpc: Listening,
@@ -207,6 +211,18 @@ struct Listening {
 impl Node {
     /// Opens all channels and listeners, and counts into `metrics`. Must be called within a `tokio` runtime.
     pub async fn start(config: &Config, metrics: Arc<Metrics>) -> Result<Self, RunError> {
+        let node = Self::prepare(config, metrics).await?;
+        node.begin();
+        Ok(node)
+    }
+
+    /// Ends the rest of the chains: they elect leaders from now on.
+    fn begin(&self) {
+        self.serving.send_replace(true);
+    }
+
+    /// As [`start`](Self::start), but for the chains, which rest: envelopes wait as they do for a leader.
+    async fn prepare(config: &Config, metrics: Arc<Metrics>) -> Result<Self, RunError> {
         // First, so that what is wrong with the usual pair of files is told as that of its listener.
         acceptor("general", config.general.tls.as_ref(), &config.general)?;
         let cluster = Cluster::new(&config.general, Arc::clone(&metrics))
@@ -218,7 +234,14 @@ impl Node {
             cluster: Arc::clone(&cluster),
             puller: Arc::clone(&puller),
         };
-        let manager = open_manager(config, identity, others, Arc::clone(&metrics))?;
+        let serving = watch::Sender::new(false);
+        let telemetry = config.general.tracing.as_ref().map(Telemetry::start);
+        let common = Common {
+            metrics: Arc::clone(&metrics),
+            telemetry: telemetry.clone(),
+            serving: serving.subscribe(),
+        };
+        let manager = open_manager(config, identity, others, common)?;
         let manager = Arc::new(manager);
         let (stopping, stopping_seen) = watch::channel(false);
         let stop = CancellationToken::new();
@@ -231,6 +254,7 @@ impl Node {
             stop: stop.clone(),
             metrics: Arc::clone(&metrics),
             budget: ReceiveBudget::default(),
+            telemetry,
         };
         let ingress = Step::new(
             Arc::clone(&cluster),
@@ -266,6 +290,7 @@ impl Node {
             metrics,
             statsd,
             tasks,
+            serving,
             health,
             grpc,
             orderers,
@@ -364,18 +389,28 @@ impl Node {
     }
 }
 
+/// What all channels are given.
+struct Common {
+    metrics: Arc<Metrics>,
+    telemetry: Option<Telemetry>,
+    /// Chains rest until this is true.
+    serving: watch::Receiver<bool>,
+}
+
 fn open_manager(
     config: &Config,
     identity: Arc<SigningIdentity>,
     others: Fellows,
-    metrics: Arc<Metrics>,
+    common: Common,
 ) -> Result<Manager, RunError> {
     let reports = Reports::below(&config.ledger.location);
+    let raft = raft(config).resting_until(common.serving);
     let node = NodeParts {
         no_expiration_checks: config.general.authentication.no_expiration_checks,
         others: Arc::new(others),
-        metrics,
-        ..NodeParts::alone(identity, reports, consenters(Some(raft(config))))
+        metrics: common.metrics,
+        telemetry: common.telemetry,
+        ..NodeParts::alone(identity, reports, consenters(Some(raft)))
     };
     Ok(Manager::open(&LedgerOptions::at(&config.ledger.location), node)?)
 }
@@ -435,6 +470,7 @@ fn certificates(
 struct FrontEnd {
     health: HealthReporter,
     tasks: Tasks,
+    telemetry: Option<Telemetry>,
     stopping: watch::Receiver<bool>,
     stop: CancellationToken,
     metrics: Arc<Metrics>,
@@ -460,6 +496,7 @@ async fn start_grpc(
         refusals: Arc::default(),
         tasks: front.tasks.clone(),
         trace: trace(config.debug.broadcast_trace.as_ref(), "Broadcast")?,
+        telemetry: front.telemetry.clone(),
         metrics: Arc::clone(&front.metrics),
         throttle: throttle(general, &manager.node().metrics),
     };
@@ -494,6 +531,7 @@ fn deliver(
         refusals: Arc::default(),
         tasks: front.tasks.clone(),
         trace: trace(config.debug.deliver_trace.as_ref(), "Deliver")?,
+        telemetry: front.telemetry.clone(),
         metrics: Arc::clone(&front.metrics),
     })
 }

@@ -75,6 +75,8 @@ pub(super) struct Driver {
     notices: Notices,
     began: Instant,
     chosen: Chosen,
+    /// Nothing is done before this is true.
+    serving: watch::Receiver<bool>,
     shared: Arc<Shared>,
     mailbox: MailboxReceiver,
     backlog: Backlog,
@@ -116,6 +118,7 @@ pub(super) struct Parts {
     pub(super) first: Vec<Action>,
     pub(super) log: ChannelLog,
     pub(super) chosen: Chosen,
+    pub(super) serving: watch::Receiver<bool>,
     pub(super) mailbox: MailboxReceiver,
     pub(super) halt: watch::Receiver<bool>,
     pub(super) shared: Arc<Shared>,
@@ -130,6 +133,7 @@ impl Driver {
             first,
             log,
             chosen,
+            serving,
             mailbox,
             halt,
             shared,
@@ -146,6 +150,7 @@ impl Driver {
             began: Instant::now(),
             suspicion: Suspicion::new(chosen.eviction_suspicion),
             chosen,
+            serving,
             shared,
             mailbox,
             backlog: Backlog::default(),
@@ -173,6 +178,7 @@ impl Driver {
 
     /// Runs the chain to its end; every ticket has an outcome then.
     pub(super) async fn run(mut self) -> Ending {
+        self.rest().await;
         if self.chosen.is_overridden {
             self.notices.tick_overridden(self.chosen.tick);
         }
@@ -186,6 +192,15 @@ impl Driver {
             }
             self.next_event(&mut ticks).await;
             self.submit();
+        }
+    }
+
+    /// Waits until the node serves, or is told to end before it does.
+    async fn rest(&mut self) {
+        let mut halt = self.halt.clone();
+        tokio::select! {
+            _ = self.serving.wait_for(|serving| *serving) => {}
+            () = asked_to_halt(&mut halt) => {}
         }
     }
 

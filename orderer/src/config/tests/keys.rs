@@ -36,6 +36,8 @@ const DEFAULTS: &[(&str, &str)] = &[
     ("General.CertReloadInterval", "10s"),
     ("General.Broadcast.Acknowledge", "\"accepted\""),
     ("General.Broadcast.LeaderWait", "\"\""),
+    ("General.Tracing.Endpoint", "\"\""),
+    ("General.Tracing.SampleRatio", "0.01"),
     ("General.Cluster.SendBufferSize", "100"),
     ("General.Cluster.ClientCertificate", "\"\""),
     ("General.Cluster.ClientPrivateKey", "\"\""),
@@ -109,6 +111,9 @@ fn sample(key: &Key) -> (String, String) {
         Kind::Text if key.path.ends_with("ListenAddress") && !key.path.starts_with("General") => {
             ("127.0.0.1:4321".into(), "\"127.0.0.1:4321\"".into())
         }
+        Kind::Text if key.path == "General.Tracing.Endpoint" => {
+            ("http://localhost:1/x".into(), "\"http://localhost:1/x\"".into())
+        }
         Kind::Text => ("sample".into(), "\"sample\"".into()),
         Kind::Secret => ("sesame".into(), "(secret)".into()),
         Kind::Choice(choices) if key.path.ends_with("BCCSP.Default") => {
@@ -123,6 +128,7 @@ fn sample(key: &Key) -> (String, String) {
         Kind::Count => ("77".into(), "77".into()),
         Kind::Size => ("2 MB".into(), "2097152".into()),
         Kind::Room => ("7 GB".into(), "7 GB".into()),
+        Kind::Decimal if key.path.ends_with("SampleRatio") => ("0.5".into(), "0.5".into()),
         Kind::Decimal => ("2.5".into(), "2.5".into()),
         Kind::Duration => ("1m7s".into(), "1m7s".into()),
         Kind::Path(_) => ("/some/path".into(), "\"/some/path\"".into()),
