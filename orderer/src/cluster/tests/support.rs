@@ -210,6 +210,7 @@ impl Node {
             refusals: Arc::default(),
             tasks: Tasks::default(),
             trace: None,
+            telemetry: None,
             metrics: Arc::default(),
         };
         let http2 = Http2 {
