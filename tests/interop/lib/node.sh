@@ -89,6 +89,6 @@ broadcast() {
     cat "$1" >>"$message"
     curl --silent --show-error --max-time 20 --http2 --cacert "$own_ca" --request POST \
         --header 'Content-Type: application/grpc' --header 'TE: trailers' --data-binary "@$message" \
-        --output "$message.answer" "https://127.0.0.1:${port[0]}/orderer.AtomicBroadcast/Broadcast"
+        --output "$message.answer" "https://127.0.0.1:${port[0]}/orderer.AtomicBroadcast/Broadcast" || true
     hex=$(od -An -v -tx1 "$message.answer" | tr -d ' \n')
 }
