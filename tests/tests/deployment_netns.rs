@@ -8,6 +8,7 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
+use client::broadcast::Acknowledge;
 use tests::fixture::cases::Case;
 use tests::fixture::cases::Suite;
 use tests::fixture::cluster::Cluster;
@@ -54,6 +55,7 @@ async fn three_nodes_of_a_folder_stop_and_start_at_once_and_lose_nothing() {
     const FEW: Restarts = Restarts {
         rounds: 6,
         acknowledged: 50,
+        level: Acknowledge::Committed,
     };
     let (_net, mut cluster) = three_nodes(KeySet::Ecdsa, SettingsFile::Shipped, &[QUICK_TICKS]).await;
     let all = cluster.all();
