@@ -27,6 +27,7 @@
 //! | [`catchup`] | blocks that the node lacks, from the other orderers |
 //! | [`onboarding`] | channels of which this node is no consenter |
 //! | [`admin`] | channel participation over REST |
+//! | [`doctor`] | what is wrong with this node, and what to do |
 //! | [`operations`] | health, readiness, logging spec, metrics and version over HTTP |
 //! | [`throttle`] | clients that send more than their share are held back |
 //! | [`disk_guard`] | intake stops before a disk is full |
@@ -51,6 +52,7 @@ pub mod config;
 pub mod config_check;
 pub mod deliver;
 pub mod disk_guard;
+pub mod doctor;
 pub mod expiry;
 pub mod file_modes;
 pub mod local_msp;

@@ -3,6 +3,7 @@
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
+use client::participation::BlockChoice;
 use tests::fixture::binaries;
 use tests::fixture::cluster::{Cluster, ClusterSpec};
 
@@ -149,4 +150,98 @@ async fn a_channel_in_quarantine_is_found_with_its_reason_and_the_way_back() {
     );
     assert!(broken.contains("next: the other channels go on"), "{broken}");
     assert!(broken.contains("ordain channel join"), "{broken}");
+}
+
+/// `orderer doctor` as a node's user runs it.
+fn orderer_doctor(cluster: &Cluster, node: usize, more: &[&str]) -> Output {
+    Command::new(binaries::orderer())
+        .arg("doctor")
+        .args(more)
+        .env("FABRIC_CFG_PATH", cluster.members[node].folder())
+        .output()
+        .expect("orderer runs")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn beside_a_running_node_the_doctor_finds_its_place_and_its_fellows() {
+    let cluster = Cluster::start(&ClusterSpec::of(3)).await;
+    let shown = until(0, || orderer_doctor(&cluster, 0, &[]));
+    for part in [
+        format!(
+            "this node in fixture: it is the consenter {}, with the certificates that the config has",
+            address(&cluster, 0)
+        ),
+        "3 of 3 consenters can be reached with the right certificate, 2 are needed".to_owned(),
+        format!(
+            "general listener {}: process {} (orderer) listens there",
+            address(&cluster, 0),
+            cluster.members[0].node.id()
+        ),
+        "\nnothing wrong was found\n".to_owned(),
+    ] {
+        assert!(shown.contains(&part), "{part} in\n{shown}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn beside_a_node_with_another_tls_pair_the_doctor_shows_both_certificates() {
+    let cluster = with_another_pair().await;
+    let file = cluster.folder().join("config.block");
+    let block = cluster
+        .admin(0)
+        .block(cluster.channel(), BlockChoice::Config)
+        .await;
+    std::fs::write(&file, block.expect("the config block").bytes()).expect("written");
+    let file = file.display().to_string();
+    let shown = until(2, || orderer_doctor(&cluster, 2, &["--block", &file]));
+    let wrong = finding(
+        &shown,
+        "PROBLEM  this node in fixture: the config has another key for ",
+    );
+    for part in [
+        "CN=o3second.orderers.example",
+        "CN=o3.orderers.example",
+        "next: give the node its old certificate and key back",
+    ] {
+        assert!(wrong.contains(part), "{part} in\n{wrong}");
+    }
+}
+
+#[tokio::test]
+async fn a_node_that_cannot_start_is_told_why_and_what_to_do() {
+    let mut cluster = Cluster::start(&ClusterSpec::of(1)).await;
+    let node = &mut cluster.members[0].node;
+    node.terminate();
+    assert!(node.wait_for_end(PATIENCE).success());
+    // The certificate of one pair with the key of another.
+    let (own, other) = (cluster.members[0].tls_files(), cluster.second_tls_files(0));
+    std::fs::copy(&other.key, &own.key).expect("another key");
+    let admin = cluster.members[0].place().admin.clone();
+    let taken = std::net::TcpListener::bind((admin.host(), admin.port())).expect("a free port");
+    let output = orderer_doctor(&cluster, 0, &[]);
+    let shown = stdout(&output);
+    assert_eq!(output.status.code(), Some(2), "{shown}");
+    let pair = finding(
+        &shown,
+        "PROBLEM  settings: TLS of the general listener: certificate ",
+    );
+    assert!(
+        pair.contains("next: put certificate and key of one pair there"),
+        "{pair}"
+    );
+    let port = finding(&shown, &format!("PROBLEM  admin listener {admin}: process "));
+    assert!(
+        port.contains(&format!("process {} ", std::process::id())) && port.contains("no orderer"),
+        "{port}"
+    );
+    drop(taken);
+    let output = orderer_doctor(&cluster, 0, &["--json"]);
+    assert_eq!(output.status.code(), Some(2));
+    let found: serde_json::Value = serde_json::from_str(&stdout(&output)).expect("JSON");
+    let problems = found["findings"].as_array().expect("findings").iter();
+    let problems = problems.filter(|finding| finding["severity"] == "problem");
+    assert!(
+        problems.clone().count() >= 1 && problems.clone().all(|found| found["next"].is_string()),
+        "{found}"
+    );
 }

@@ -15,6 +15,7 @@ use std::sync::Arc;
 
 use orderer::config::{Config, ConfigError, Environment};
 use orderer::config_check;
+use orderer::doctor;
 use orderer::operations::version;
 use orderer::quickstart;
 use orderer::server::{self, RunError};
@@ -80,6 +81,8 @@ enum Command {
     /// Look at the configuration
     #[command(subcommand)]
     Config(config_check::Command),
+    /// Say what is wrong with this node, and what to do next
+    Doctor(doctor::Arguments),
     /// Print version, commit and platform
     #[command(after_help = TEACHING_VERSION)]
     Version,
@@ -111,6 +114,7 @@ fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         Command::Config(command) => config_check::run(&command, &environment()),
+        Command::Doctor(arguments) => doctor::run(&arguments, &environment()),
         Command::Quickstart(arguments) => quickstart::run(&arguments),
     }
 }

@@ -13,13 +13,17 @@ use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 use super::readiness::{Certificate, ChannelFacts, Disk, Facts, Stage};
 use crate::admin::Registrar as _;
-use crate::config::Config;
+use crate::config::{Config, DiskGuard};
 use crate::multichannel::Manager;
 use crate::multichannel::channel::Part;
 use crate::multichannel::registrar::Participation;
 use crate::tls::files;
 
 const DAY_SECONDS: i64 = 24 * 3600;
+/// With less room than this a person should be told,
+const FREE_BYTES_FEW: u64 = 1024 * 1024 * 1024;
+/// and with less than so many times what the guard wants.
+const GUARD_TIMES: u64 = 2;
 
 /// Where a node is in its life, with its channels where it has them.
 #[derive(Clone, Debug)]
@@ -36,6 +40,7 @@ pub(super) struct Watched {
     folders: Vec<(&'static str, PathBuf)>,
     certificates: Vec<(&'static str, PathBuf)>,
     signing_certificates: PathBuf,
+    free_bytes_min: u64,
     certificate_warning_time: Duration,
 }
 
@@ -62,6 +67,7 @@ impl Watched {
             ],
             certificates: servers.chain(client).collect(),
             signing_certificates: general.local_msp_dir.join("signcerts"),
+            free_bytes_min: free_bytes_min(general.disk_guard.as_ref()),
             certificate_warning_time: cluster.certificate_warning_time,
         }
     }
@@ -86,9 +92,8 @@ impl Watched {
             } else {
                 self.disks(&mut unreadable)
             },
-            waits_for_room: manager
-                .as_ref()
-                .is_some_and(|manager| manager.node().space.is_full()),
+            no_room: manager.as_ref().and_then(|manager| no_room(manager)),
+            free_bytes_min: self.free_bytes_min,
             certificates: self.certificates(&mut unreadable),
             certificate_warning_time: self.certificate_warning_time,
             unreadable,
@@ -134,6 +139,19 @@ impl Watched {
         }
         found
     }
+}
+
+fn free_bytes_min(guard: Option<&DiskGuard>) -> u64 {
+    let guarded = guard.map_or(0, |guard| guard.resume_free_bytes.saturating_mul(GUARD_TIMES));
+    guarded.max(FREE_BYTES_FEW)
+}
+
+/// The guard stops the intake before writes have to wait.
+fn no_room(manager: &Manager) -> Option<String> {
+    let space = &manager.node().space;
+    let full = "the disk is full: what was taken in waits until there is room again";
+    let guarded = space.low().map(|reason| reason.as_str().to_owned());
+    guarded.or_else(|| space.is_full().then(|| full.to_owned()))
 }
 
 fn channels(manager: &Arc<Manager>) -> Vec<ChannelFacts> {

@@ -12,9 +12,6 @@ use serde::Serialize;
 use crate::admin::{ChannelInfo, Relation, Status as ChannelStatus};
 use crate::multichannel::health::Health;
 
-/// A file system with less room than this is warned of.
-const FREE_BYTES_MIN: u64 = 1024 * 1024 * 1024;
-
 /// A node that lacks more blocks than this is of no use to readers. Under load some are always on their way.
 const BEHIND_MAX: u64 = 500;
 
@@ -27,8 +24,10 @@ pub struct Facts {
     pub stage: Stage,
     /// The folders that it writes to, each file system once.
     pub disks: Vec<Disk>,
-    /// True while a write waits for room.
-    pub waits_for_room: bool,
+    /// Why nothing is taken in, for lack of room.
+    pub no_room: Option<String>,
+    /// A file system with less room than this is warned of, in bytes.
+    pub free_bytes_min: u64,
     /// The certificates it shows or signs with.
     pub certificates: Vec<Certificate>,
     /// From how long before its end on a certificate is warned of.
@@ -216,8 +215,17 @@ pub fn judge(facts: Facts) -> Report {
     let unreadable = unreadable.map(|text| Reason::warning(Code::Unreadable, text));
     let reasons = stage(facts.stage)
         .into_iter()
-        .chain(full(facts.waits_for_room))
-        .chain(facts.disks.iter().filter_map(low))
+        .chain(
+            facts
+                .no_room
+                .map(|reason| Reason::blocking(Code::DiskFull, reason)),
+        )
+        .chain(
+            facts
+                .disks
+                .iter()
+                .filter_map(|disk| low(disk, facts.free_bytes_min)),
+        )
         .chain(certificates)
         .chain(unreadable)
         .collect();
@@ -237,13 +245,8 @@ fn stage(stage: Stage) -> Option<Reason> {
     }
 }
 
-fn full(waits_for_room: bool) -> Option<Reason> {
-    let text = "the disk is full: what is taken in waits until there is room again";
-    waits_for_room.then(|| Reason::blocking(Code::DiskFull, text))
-}
-
-fn low(disk: &Disk) -> Option<Reason> {
-    (disk.free_bytes < FREE_BYTES_MIN).then(|| {
+fn low(disk: &Disk, free_bytes_min: u64) -> Option<Reason> {
+    (disk.free_bytes < free_bytes_min).then(|| {
         let mebibytes = disk.free_bytes / (1024 * 1024);
         let text = format!(
             "{} in {}: {mebibytes} MiB free",

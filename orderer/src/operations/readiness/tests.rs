@@ -173,7 +173,8 @@ fn node(stage: Stage) -> Facts {
     Facts {
         stage,
         disks: vec![disk(50 * GIB, 100 * GIB)],
-        waits_for_room: false,
+        no_room: None,
+        free_bytes_min: GIB,
         certificates: vec![certificate(100 * DAY_SECONDS)],
         certificate_warning_time: Duration::from_hours(7 * 24),
         unreadable: Vec::new(),
@@ -220,7 +221,7 @@ fn little_room_is_a_warning_and_none_blocks() {
         assert_eq!(told, expected, "{free} of {total}");
     }
     let facts = Facts {
-        waits_for_room: true,
+        no_room: Some("5 MB are free".to_owned()),
         ..node(Stage::Serving)
     };
     assert!(!judge(facts).node_is_ready());
