@@ -1,5 +1,7 @@
 //! What a driver took from the mailbox and its core has not seen yet.
 
+use tokio::time::Instant;
+
 use crate::chain::Submission;
 use crate::mailbox::{MailboxReceiver, Offer};
 use crate::open_tickets::OpenTickets;
@@ -15,6 +17,8 @@ pub(crate) struct Backlog {
     offers: Vec<Offer>,
     /// What is left of the offer being worked off.
     submissions: std::vec::IntoIter<Submission>,
+    /// When that was put into the mailbox.
+    offered_at: Option<Instant>,
     /// The ticket of the next of them.
     next: u64,
 }
@@ -45,10 +49,16 @@ impl Backlog {
             }
             let offer = self.offers.pop()?;
             mailbox.release(&offer);
-            let TicketId(first) = open.open(offer.completion, offer.submissions.len());
+            self.offered_at = Some(offer.at);
+            let TicketId(first) = open.open(offer.completion, offer.submissions.len(), offer.at);
             self.next = first;
             self.submissions = offer.submissions.into_iter();
         }
+    }
+
+    /// When the last one that [`next`](Self::next) gave was offered.
+    pub(crate) fn offered_at(&self) -> Option<Instant> {
+        self.offered_at
     }
 
     /// Refuses everything whose tickets are not open yet, here and in the mailbox, which takes nothing more in.

@@ -15,6 +15,7 @@
 //! | [`support`] | [`ConsenterSupport`], [`Revalidate`]: what the orderer lends to a chain |
 //! | [`transport`], [`block_source`] | the other orderers: messages to and from them, and their blocks |
 //! | `mailbox`, `open_tickets`, `backlog` | what callers and drivers share: submissions by bytes, tickets without outcome |
+//! | `stopwatch` | the times of a driver, for the meter |
 //! | `life`, `batch_timer` | what chains share: their phases, and what their drivers wait on |
 //! | [`consenter`] | [`Consenter`], [`MetadataValidator`], and the tables of both by name |
 //! | [`solo`] | one orderer that orders by itself |
@@ -42,6 +43,7 @@ pub mod meter;
 mod open_tickets;
 pub mod raft;
 pub mod solo;
+mod stopwatch;
 pub mod support;
 #[cfg(test)]
 mod testing;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use tokio::sync::{Semaphore, mpsc};
+use tokio::time::Instant;
 
 use crate::chain::Submission;
 use crate::ticket::{self, Completion, Tickets};
@@ -33,6 +34,8 @@ pub(crate) struct Mailbox {
 pub(crate) struct Offer {
     pub(crate) submissions: Vec<Submission>,
     pub(crate) completion: Completion,
+    /// When it was put in.
+    pub(crate) at: Instant,
     charge: u32,
 }
 
@@ -49,11 +52,20 @@ impl Mailbox {
         let offer = Offer {
             submissions,
             completion,
+            at: Instant::now(),
             charge,
         };
         self.sender.send(offer).map_err(|_| Closed)?;
         room.forget(); // the receiver gives it back
         Ok(tickets)
+    }
+}
+
+impl Mailbox {
+    /// Bytes that wait, with what each submission counts on top.
+    pub(crate) fn waiting_bytes(&self) -> u64 {
+        let room = u64::try_from(self.room.available_permits()).unwrap_or(u64::MAX);
+        u64::from(MAILBOX_BYTES_MAX).saturating_sub(room)
     }
 }
 

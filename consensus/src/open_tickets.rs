@@ -1,15 +1,19 @@
 //! The open tickets of a chain, in the order of their submissions.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
+use tokio::time::Instant;
+
+use crate::meter::ChainMeter;
 use crate::ticket::{Completion, Outcome, TicketId};
 
 /// Numbers submissions and finds their outcomes' owner again. One entry a call, so its cost is per call and block,
 /// not per envelope.
-#[derive(Debug, Default)]
 pub(crate) struct OpenTickets {
     calls: VecDeque<Call>,
     last: u64,
+    meter: Arc<dyn ChainMeter>,
 }
 
 /// The tickets `first..first + count`.
@@ -19,7 +23,11 @@ struct Call {
     count: usize,
     /// How many [`OpenTickets::resolve_listed`] has not had yet.
     left: usize,
+    /// How many [`OpenTickets::resolve`] has had.
+    resolved: usize,
     completion: Completion,
+    /// When it was put into the mailbox.
+    at: Instant,
 }
 
 impl Call {
@@ -36,24 +44,38 @@ impl Call {
 }
 
 impl OpenTickets {
-    /// Numbers the `count` submissions of a call, after all before them; gives the first number.
-    pub(crate) fn open(&mut self, completion: Completion, count: usize) -> TicketId {
+    /// None; who is durable is told to `meter`.
+    pub(crate) fn new(meter: Arc<dyn ChainMeter>) -> Self {
+        Self {
+            calls: VecDeque::new(),
+            last: 0,
+            meter,
+        }
+    }
+
+    /// Numbers the `count` submissions of a call that was put into the mailbox `at` that time, after all before them;
+    /// gives the first number.
+    pub(crate) fn open(&mut self, completion: Completion, count: usize, at: Instant) -> TicketId {
         let first = self.last + 1;
         self.last += count as u64;
         self.calls.push_back(Call {
             first,
             count,
             left: count,
+            resolved: 0,
             completion,
+            at,
         });
         TicketId(first)
     }
 
     /// Every ticket up to `through` that has no outcome yet gets this one.
     pub(crate) fn resolve(&mut self, through: TicketId, outcome: &Outcome) {
-        while let Some(call) = self.calls.front() {
+        while let Some(call) = self.calls.front_mut() {
             let count = call.count_through(through);
             call.completion.resolve(0..count, outcome);
+            let came = count.saturating_sub(std::mem::replace(&mut call.resolved, count));
+            tell(&*self.meter, call.at, came, outcome);
             if count < call.count {
                 break;
             }
@@ -85,6 +107,7 @@ impl OpenTickets {
             let count = in_row.count();
             if let Ok(start) = usize::try_from(first - call.first) {
                 call.completion.resolve(start..start + count, outcome);
+                tell(&*self.meter, call.at, count, outcome);
             }
             call.left -= count;
             rest = &rest[count..];
@@ -100,13 +123,25 @@ impl OpenTickets {
     }
 }
 
+/// Tells how long those took that are durable.
+fn tell(meter: &dyn ChainMeter, since: Instant, count: usize, outcome: &Outcome) {
+    if outcome.is_ok() && count > 0 {
+        meter.finished(since.elapsed(), count as u64);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use futures::{FutureExt, StreamExt};
     use protos::BlockNumber;
 
     use super::*;
+    use crate::meter::NoMeter;
     use crate::ticket::{TicketError, Tickets, tickets};
+
+    fn tickets_open() -> OpenTickets {
+        OpenTickets::new(Arc::new(NoMeter))
+    }
 
     fn ready(tickets: &mut Tickets) -> Vec<Outcome> {
         std::iter::from_fn(|| tickets.next().now_or_never().flatten()).collect()
@@ -114,11 +149,11 @@ mod tests {
 
     #[test]
     fn a_block_may_end_within_a_call() {
-        let mut open = OpenTickets::default();
+        let mut open = tickets_open();
         let (one, mut first) = tickets(2);
         let (two, mut second) = tickets(3);
-        assert_eq!(open.open(one, 2), TicketId(1));
-        assert_eq!(open.open(two, 3), TicketId(3));
+        assert_eq!(open.open(one, 2, Instant::now()), TicketId(1));
+        assert_eq!(open.open(two, 3, Instant::now()), TicketId(3));
 
         open.resolve_one(TicketId(4), &Err(TicketError::Halted));
         open.resolve(TicketId(3), &Ok(BlockNumber(8)));
@@ -132,11 +167,11 @@ mod tests {
 
     #[test]
     fn listed_tickets_may_lie_anywhere() {
-        let mut open = OpenTickets::default();
+        let mut open = tickets_open();
         let mut calls = Vec::new();
         for count in [3, 0, 2, 4] {
             let (completion, waiting) = tickets(count);
-            open.open(completion, count);
+            open.open(completion, count, Instant::now());
             calls.push(waiting);
         }
         let listed = |ids: &[u64]| ids.iter().copied().map(TicketId).collect::<Vec<_>>();
@@ -158,11 +193,11 @@ mod tests {
 
     #[test]
     fn an_empty_call_needs_no_outcome() {
-        let mut open = OpenTickets::default();
+        let mut open = tickets_open();
         let (empty, _) = tickets(0);
         let (one, mut after) = tickets(1);
-        open.open(empty, 0);
-        assert_eq!(open.open(one, 1), TicketId(1));
+        open.open(empty, 0, Instant::now());
+        assert_eq!(open.open(one, 1, Instant::now()), TicketId(1));
         open.resolve_all(&Ok(BlockNumber(1)));
         assert_eq!(ready(&mut after), [Ok(BlockNumber(1))]);
     }

@@ -20,6 +20,7 @@ use crate::chain::{
 use crate::consenter::{HandleChainError, Members};
 use crate::life::{Life, panic_text, panicked};
 use crate::mailbox::{Closed, Mailbox, mailbox};
+use crate::meter::ChainLoad;
 use crate::support::ConsenterSupport;
 use crate::ticket::Tickets;
 use crate::transport::ClusterMessage;
@@ -55,15 +56,17 @@ pub(super) struct Shared {
 struct View {
     cluster: Option<ClusterStatus>,
     members: Members,
+    load: ChainLoad,
     ended: Option<Ended>,
 }
 
 impl Shared {
     /// The cluster as it is now.
-    pub(super) fn see(&self, cluster: ClusterStatus, members: Members) {
+    pub(super) fn see(&self, cluster: ClusterStatus, members: Members, load: ChainLoad) {
         self.with_view(|view| {
             view.cluster = Some(cluster);
             view.members = members;
+            view.load = load;
         });
     }
 
@@ -95,6 +98,9 @@ impl RaftChain {
         chosen: Chosen,
         serving: watch::Receiver<bool>,
     ) -> Result<Self, HandleChainError> {
+        if let Some(checkpoint) = &start.log.checkpoint {
+            support.meter().checkpoint(checkpoint.block_number);
+        }
         let (core, first) = open_core(start)?;
         let (mailbox, receiver) = mailbox();
         let halt = watch::Sender::new(false);
@@ -105,7 +111,7 @@ impl RaftChain {
             inbox: Inbox::default(),
             view: Mutex::default(),
         });
-        shared.see(core.status(), core.members());
+        shared.see(core.status(), core.members(), core.load());
         let driver = Driver::new(Parts {
             support,
             core,
@@ -206,6 +212,13 @@ impl Chain for RaftChain {
             phase: self.shared.life.phase(),
             dropped: self.shared.dropped.load(Ordering::Relaxed),
             cluster: self.shared.with_view(|view| view.cluster.clone()),
+        }
+    }
+
+    fn load(&self) -> ChainLoad {
+        ChainLoad {
+            mailbox_bytes: self.mailbox.waiting_bytes(),
+            ..self.shared.with_view(|view| view.load)
         }
     }
 

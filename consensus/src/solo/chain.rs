@@ -19,6 +19,7 @@ use crate::consenter::{
 };
 use crate::life::{Life, panic, panicked};
 use crate::mailbox::{Closed, Mailbox, MailboxReceiver, mailbox};
+use crate::meter::ChainLoad;
 use crate::support::ConsenterSupport;
 use crate::ticket::Tickets;
 use crate::transport::ClusterMessage;
@@ -128,6 +129,13 @@ impl Chain for SoloChain {
             phase: self.life.phase(),
             dropped: self.dropped.load(Ordering::Relaxed),
             cluster: None,
+        }
+    }
+
+    fn load(&self) -> ChainLoad {
+        ChainLoad {
+            mailbox_bytes: self.mailbox.waiting_bytes(),
+            ..ChainLoad::default()
         }
     }
 

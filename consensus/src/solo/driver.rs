@@ -12,6 +12,7 @@ use crate::backlog::Backlog;
 use crate::batch_timer::{BatchTimer, asked_to_halt};
 use crate::mailbox::MailboxReceiver;
 use crate::open_tickets::OpenTickets;
+use crate::stopwatch::Stopwatch;
 use crate::support::{ConsenterSupport, WriteError};
 use crate::ticket::TicketError;
 
@@ -40,6 +41,7 @@ pub(super) struct Driver {
     events: mpsc::Receiver<Event>,
     timer: BatchTimer,
     open: OpenTickets,
+    watch: Stopwatch,
     backlog: Backlog,
     actions: Vec<Action>,
     dropped: Arc<AtomicU64>,
@@ -55,6 +57,7 @@ impl Driver {
         (jobs, events): Ends,
         dropped: Arc<AtomicU64>,
     ) -> Self {
+        let meter = support.meter();
         let core = SoloCore::new(support.height(), support.config_seq(), support.batch_config());
         Self {
             support,
@@ -64,7 +67,8 @@ impl Driver {
             jobs,
             events,
             timer: BatchTimer::stopped(),
-            open: OpenTickets::default(),
+            open: OpenTickets::new(Arc::clone(&meter)),
+            watch: Stopwatch::new(meter),
             backlog: Backlog::default(),
             actions: Vec::new(),
             dropped,
@@ -112,25 +116,41 @@ impl Driver {
             let Some((ticket, submission)) = self.backlog.next(&self.mailbox, &mut self.open) else {
                 return;
             };
+            if let Some(offered) = self.backlog.offered_at() {
+                self.watch.submitted(offered);
+            }
             self.step(Event::Submitted { ticket, submission });
         }
     }
 
     fn step(&mut self, event: Event) {
+        if matches!(event, Event::BatchTimerFired { .. }) {
+            self.watch.pending(false);
+        }
         let mut actions = std::mem::take(&mut self.actions);
         self.core.step(event, &*self.support, &mut actions);
         actions.drain(..).for_each(|action| self.start(action));
+        self.watch.settled();
         self.actions = actions; // keeps its memory for the next step
     }
 
     fn start(&mut self, action: Action) {
         match action {
-            Action::WriteBlock { number, batch } => self.hand_over(Job::Block { number, batch }),
+            Action::WriteBlock { number, batch } => {
+                self.watch.cut();
+                self.hand_over(Job::Block { number, batch });
+            }
             Action::WriteConfigBlock { number, envelope } => {
                 self.hand_over(Job::ConfigBlock { number, envelope });
             }
-            Action::ArmBatchTimer { token, after } => self.timer = BatchTimer::armed(token, after),
-            Action::DisarmBatchTimer => self.timer = BatchTimer::stopped(),
+            Action::ArmBatchTimer { token, after } => {
+                self.watch.pending(true);
+                self.timer = BatchTimer::armed(token, after);
+            }
+            Action::DisarmBatchTimer => {
+                self.watch.pending(false);
+                self.timer = BatchTimer::stopped();
+            }
             Action::Resolve { through, outcome } => self.open.resolve(through, &outcome),
             Action::ResolveOne { ticket, outcome } => {
                 // Its client may have been told SUCCESS and listen no more, so this is the only trace.

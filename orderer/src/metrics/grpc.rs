@@ -120,6 +120,7 @@ impl Streams {
 
     fn method(&self, service: &'static str, name: &'static str) -> Arc<Method> {
         let labels = [service, name];
+        show_good_end(&self.completed, &self.duration, labels);
         Arc::new(Method {
             service,
             name,
@@ -161,6 +162,7 @@ impl Unary {
     }
 
     fn method(&self, service: &'static str, name: &'static str) -> Arc<Method> {
+        show_good_end(&self.completed, &self.duration, [service, name]);
         Arc::new(Method {
             service,
             name,
@@ -171,6 +173,13 @@ impl Unary {
             duration: self.duration.clone(),
         })
     }
+}
+
+/// Shows from the start how many calls ended well: a rate needs a first value.
+fn show_good_end(completed: &Family<Counter>, duration: &Family<Histogram>, [service, name]: [&str; 2]) {
+    let labels = [service, name, code_name(Code::Ok)];
+    completed.with(&labels);
+    duration.with(&labels);
 }
 
 impl Method {

@@ -16,6 +16,7 @@
 //! | [`channel`] | [`ChannelMetrics`]: what is counted for one channel |
 //! | [`grpc`] | calls: begun, messages, ended with which code |
 //! | [`process`], [`disk`] | what the operating system says |
+//! | [`raft_log`] | the raft log, its writes timed |
 //! | [`text`] | the format of Prometheus |
 //! | [`statsd`] | the format of statsd, and the task that writes it |
 //!
@@ -35,6 +36,7 @@ pub mod family;
 pub mod grpc;
 pub mod instrument;
 pub mod process;
+pub mod raft_log;
 pub mod registry;
 pub mod statsd;
 pub mod text;

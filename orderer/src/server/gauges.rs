@@ -63,7 +63,9 @@ impl Sources {
         }
         self.sample_cluster(families);
         self.sample_disks(families);
-        self.sample_certificates(families, SystemTime::now());
+        for (role, end) in &self.certificates {
+            sample_certificate(metrics, role, end());
+        }
     }
 
     fn sample_cluster(&self, families: &Families) {
@@ -85,23 +87,19 @@ impl Sources {
             }
         }
     }
+}
 
-    fn sample_certificates(&self, families: &Families, now: SystemTime) {
-        for (role, end) in &self.certificates {
-            if let Some(end) = end() {
-                let left = match end.duration_since(now) {
-                    Ok(left) => left.as_secs_f64(),
-                    Err(over) => -over.duration().as_secs_f64(),
-                };
-                families
-                    .ours
-                    .host
-                    .certificate_days
-                    .with(&[role])
-                    .set(left / DAY_SECONDS);
-            }
-        }
-    }
+/// The certificate that is used in this role; nothing is told where there is none.
+pub(super) fn sample_certificate(metrics: &Metrics, role: &str, end: Option<SystemTime>) {
+    let Some(end) = end else {
+        return;
+    };
+    let left = match end.duration_since(SystemTime::now()) {
+        Ok(left) => left.as_secs_f64(),
+        Err(over) => -over.duration().as_secs_f64(),
+    };
+    let days = &metrics.families().ours.host.certificate_days;
+    days.with(&[role]).set(left / DAY_SECONDS);
 }
 
 /// Takes over how many log entries were checked and written.

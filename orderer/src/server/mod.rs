@@ -56,6 +56,7 @@ use crate::disk_guard;
 use crate::expiry;
 use crate::file_modes;
 use crate::local_msp::{self, LocalMspError};
+use crate::metrics::raft_log::TimedLog;
 use crate::metrics::{Counter, Metrics, statsd};
 use crate::multichannel::chain_support::NodeParts;
 use crate::multichannel::manager::{Manager, OpenError};
@@ -140,6 +141,10 @@ pub fn run(config: &Config, loggers: Arc<dyn Loggers>) -> Result<(), RunError> {
         let operations = Operations::start(config, Arc::clone(&loggers)).await?;
         let metrics = Arc::<Metrics>::default();
         metrics.sample_with(move |metrics| gauges::sample_log(metrics, &loggers.counted()));
+        let acceptor = operations.acceptor().clone();
+        metrics.sample_with(move |metrics| {
+            gauges::sample_certificate(metrics, "operations_tls", acceptor.certificate_end());
+        });
         if config.metrics == MetricsProvider::Prometheus {
             let metrics = Arc::clone(&metrics);
             operations.expose(Arc::new(move || metrics.render()));
@@ -404,7 +409,7 @@ fn open_manager(
     common: Common,
 ) -> Result<Manager, RunError> {
     let reports = Reports::below(&config.ledger.location);
-    let raft = raft(config).resting_until(common.serving);
+    let raft = raft(config, &common.metrics).resting_until(common.serving);
     let node = NodeParts {
         no_expiration_checks: config.general.authentication.no_expiration_checks,
         others: Arc::new(others),
@@ -416,10 +421,10 @@ fn open_manager(
 }
 
 /// The consenter of raft channels. A log that cannot be opened sets them aside, and no other channels.
-fn raft(config: &Config) -> RaftConsenter {
+fn raft(config: &Config, metrics: &Metrics) -> RaftConsenter {
     let consensus = &config.consensus;
     let log: Arc<dyn RaftLog> = match EngineLog::open(&consensus.wal_dir, &consensus.snap_dir) {
-        Ok(log) => Arc::new(log),
+        Ok(log) => Arc::new(TimedLog::new(Arc::new(log), metrics)),
         Err(error) => {
             tracing::warn!(target: LOGGER, "the raft log is not usable, and no raft channel will run: {error}");
             Arc::new(BrokenLog(error))

@@ -148,6 +148,17 @@ impl Applying {
         self.queue_bytes + self.open_bytes
     }
 
+    /// Blocks that are committed and not durable here, as far as is known.
+    pub(super) fn behind(&self) -> u64 {
+        let is_block = |item: &&Item| matches!(item, Item::Entry(entry) if entry.kind == EntryKind::Normal && !entry.data.is_empty());
+        let queued = self.queue.iter().filter(is_block).count() + self.open.len();
+        let snapshot = self.pulled_for.as_ref().map(|checkpoint| checkpoint.block_number);
+        let pulled = snapshot
+            .max(self.behind)
+            .map_or(0, |number| number.0.saturating_sub(self.tip.number.0));
+        (queued as u64).max(pulled)
+    }
+
     /// True while a config comes into force or blocks are pulled: what is in force is not what the tip says.
     pub(super) fn is_held(&self) -> bool {
         self.awaited.is_some() || self.pulling != Pulling::Not

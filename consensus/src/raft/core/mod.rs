@@ -54,6 +54,7 @@ pub use open::OpenError;
 
 use crate::chain::ClusterStatus;
 use crate::consenter::Members;
+use crate::meter::ChainLoad;
 use crate::raft::log::Identity;
 use crate::raft::node::{Node, Settings, Ticked};
 use crate::support::{Revalidate, RevalidateError};
@@ -405,6 +406,21 @@ impl RaftCore {
         Members {
             ids: self.members.ids.clone(),
             active: self.active(),
+        }
+    }
+
+    /// True while this member leads.
+    pub fn leads(&self) -> bool {
+        self.leading.is_some()
+    }
+
+    /// What waits in the core. Counts what is queued: for now and then.
+    pub fn load(&self) -> ChainLoad {
+        ChainLoad {
+            mailbox_bytes: 0,
+            pending: self.pending.len() as u64,
+            pending_bytes: self.pending.bytes() as u64,
+            behind: self.apply.behind(),
         }
     }
 

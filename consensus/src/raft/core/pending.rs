@@ -71,6 +71,11 @@ impl Pending {
         waiting.any(|waiting| waiting.handed_at.is_some())
     }
 
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.by_hash.len()
+    }
+
     /// Bytes of the envelopes.
     pub(super) fn bytes(&self) -> usize {
         self.bytes

@@ -44,9 +44,11 @@ use super::notices::Notices;
 use super::opening::config_in_force;
 use crate::backlog::Backlog;
 use crate::batch_timer::{BatchTimer, asked_to_halt};
-use crate::chain::{ChainFailure, Ended};
+use crate::chain::{ChainFailure, Ended, SubmissionKind};
 use crate::mailbox::MailboxReceiver;
+use crate::meter::ChainLoad;
 use crate::open_tickets::OpenTickets;
+use crate::stopwatch::Stopwatch;
 use crate::support::{ConsenterSupport, WriteError};
 use crate::ticket::{Outcome, TicketError, TicketId};
 use crate::transport::{ClusterMessage, MessageKind, Transport};
@@ -81,6 +83,7 @@ pub(super) struct Driver {
     mailbox: MailboxReceiver,
     backlog: Backlog,
     open: OpenTickets,
+    watch: Stopwatch,
     /// The newest ticket the core has.
     submitted: TicketId,
     halt: watch::Receiver<bool>,
@@ -97,6 +100,8 @@ pub(super) struct Driver {
     writing: FuturesOrdered<BoxFuture<'static, Event>>,
     timer: BatchTimer,
     asking: Asking,
+    /// Blocks up to this one come from others.
+    pulling_through: Option<BlockNumber>,
     suspicion: Suspicion,
     submit_streams: watch::Receiver<BTreeMap<ConsenterId, u64>>,
     streams_seen: BTreeMap<ConsenterId, u64>,
@@ -138,7 +143,7 @@ impl Driver {
             halt,
             shared,
         } = parts;
-        let transport = support.transport();
+        let (transport, meter) = (support.transport(), support.meter());
         let notices = Notices::new(support.channel_id().clone(), core.status().id);
         Self {
             asking: Asking::new(support.block_source()),
@@ -154,7 +159,8 @@ impl Driver {
             shared,
             mailbox,
             backlog: Backlog::default(),
-            open: OpenTickets::default(),
+            open: OpenTickets::new(Arc::clone(&meter)),
+            watch: Stopwatch::new(meter),
             submitted: TicketId(0),
             halt,
             halt_by: None,
@@ -166,6 +172,7 @@ impl Driver {
             log_trouble: None,
             writing: FuturesOrdered::new(),
             timer: BatchTimer::stopped(),
+            pulling_through: None,
             streams_seen: BTreeMap::new(),
             unreachable: BTreeSet::new(),
             follow_ups: Vec::new(),
@@ -231,15 +238,26 @@ impl Driver {
 
     /// Offers the core some of what was taken from the mailbox, as far as it accepts.
     fn submit(&mut self) {
+        let (mut normal, mut config) = (0, 0);
         for _ in 0..SUBMITTED_AT_ONCE_MAX {
             if self.ending.is_some() || !self.core.accepts() {
-                return;
+                break;
             }
             let Some((ticket, submission)) = self.backlog.next(&self.mailbox, &mut self.open) else {
-                return;
+                break;
             };
+            match submission.kind {
+                SubmissionKind::Normal => normal += 1,
+                SubmissionKind::Config => config += 1,
+            }
+            if let Some(offered) = self.backlog.offered_at() {
+                self.watch.submitted(offered);
+            }
             self.submitted = ticket;
             self.step(Event::Submitted { ticket, submission });
+        }
+        if normal + config > 0 {
+            self.watch.meter().proposed(normal, config);
         }
     }
 
@@ -273,6 +291,7 @@ impl Driver {
         self.is_news = true;
         if progress.persisted > self.persisted {
             self.persisted = progress.persisted;
+            self.watch.write_ended(self.persisted);
             self.warn_of_slow_disk();
             let number = self.persisted;
             self.step(Event::Persisted { number });
@@ -301,6 +320,9 @@ impl Driver {
     }
 
     fn answered(&mut self, answer: Answer) {
+        if matches!(answer, Answer::CaughtUp(_)) {
+            self.pulling_through = None;
+        }
         match answer {
             Answer::IsNew => self.step(Event::ChannelIsNew),
             Answer::HasBlocks { is_known } => self.step(Event::ChannelHasBlocks { is_known }),
@@ -347,6 +369,9 @@ impl Driver {
     /// Tells the core, and carries out what it wants.
     fn step(&mut self, event: Event) {
         let is_config = matches!(event, Event::ConfigApplied { .. });
+        if matches!(event, Event::BatchTimerFired { .. }) {
+            self.watch.pending(false);
+        }
         self.core.step(event, &*self.support, &mut self.actions);
         self.carry_out();
         while let Some(event) = self.follow_ups.pop() {
@@ -385,6 +410,11 @@ impl Driver {
         let mut actions = std::mem::take(&mut self.actions);
         actions.drain(..).for_each(|action| self.start(action));
         self.actions = actions; // keeps its memory for the next step
+        if self.core.leads() {
+            self.watch.settled();
+        } else {
+            self.watch.cuts_nothing();
+        }
     }
 
     fn start(&mut self, action: Action) {
@@ -392,6 +422,8 @@ impl Driver {
             Action::Persist { number, write } => {
                 self.written = number;
                 self.written_at.get_or_insert_with(Instant::now);
+                let entries = write.entries.iter().map(|entry| &entry.data);
+                self.watch.write_began(number, entries, self.core.leads());
                 self.log.write(number, write);
             }
             Action::Send { to, kind, message } => self.send(to, kind, message),
@@ -404,6 +436,7 @@ impl Driver {
                 block,
                 metadata,
             } => {
+                self.watch.committed(number, false);
                 self.notices.writing(number, &metadata, self.began.elapsed());
                 let written = self.support.write_block(block, wrap(metadata));
                 let event = written.map(move |result| report(result, Event::Written { number }));
@@ -414,6 +447,7 @@ impl Driver {
                 block,
                 metadata,
             } => {
+                self.watch.committed(number, true);
                 self.notices.writing(number, &metadata, self.began.elapsed());
                 let written = self.support.write_config_block(block, wrap(metadata));
                 let support = Arc::clone(&self.support);
@@ -423,11 +457,20 @@ impl Driver {
                 });
                 self.writing.push_back(event.boxed());
             }
-            Action::CatchUp { through } => self.asking.catch_up(through),
+            Action::CatchUp { through } => {
+                self.pulling_through = Some(through);
+                self.asking.catch_up(through);
+            }
             Action::AskWhetherNew => self.ask_about_channel(None, &Bytes::new()),
             Action::AskWhatBecame { first, members } => self.ask_about_channel(Some(first), &members),
-            Action::ArmBatchTimer { token, after } => self.timer = BatchTimer::armed(token, after),
-            Action::DisarmBatchTimer => self.timer = BatchTimer::stopped(),
+            Action::ArmBatchTimer { token, after } => {
+                self.watch.pending(true);
+                self.timer = BatchTimer::armed(token, after);
+            }
+            Action::DisarmBatchTimer => {
+                self.watch.pending(false);
+                self.timer = BatchTimer::stopped();
+            }
             Action::Resolve { tickets, outcome } => self.resolve(&tickets, &outcome),
             Action::Notice(notice) => self.notice(&notice),
             Action::Errored(error) => self.ending = Some(Ending::Failed(ChainFailure::Write(error))),
@@ -472,7 +515,25 @@ impl Driver {
 
     fn notice(&mut self, notice: &Notice) {
         self.is_news = true;
+        match notice {
+            Notice::LeaderChanged { .. } => self.watch.meter().leader_changed(),
+            Notice::CheckpointMade { block } => self.watch.meter().checkpoint(*block),
+            _ => {}
+        }
         self.notices.notice(notice);
+    }
+
+    /// What waits here; the mailbox is not looked at.
+    fn load(&self) -> ChainLoad {
+        let height = self.support.height();
+        let pulled = self
+            .pulling_through
+            .map_or(0, |through| through.next().0.saturating_sub(height.0));
+        let load = self.core.load();
+        ChainLoad {
+            behind: load.behind.max(pulled),
+            ..load
+        }
     }
 
     /// Tells everybody else how things stand, where that has changed.
@@ -506,7 +567,8 @@ impl Driver {
         if let Some(reason) = &self.log_trouble {
             status.trouble = Some(format!("the disk of the log is full, waiting for room: {reason}"));
         }
-        self.shared.see(status, self.core.members());
+        let load = self.load();
+        self.shared.see(status, self.core.members(), load);
     }
 }
 
