@@ -16,6 +16,7 @@ use prost::Message as _;
 use prost::encoding::{DecodeContext, WireType, decode_key, decode_varint, skip_field};
 use protos::wire::common::{self, HeaderType};
 use protos::{BlockNumber, SealedBlock};
+use tokio::sync::oneshot;
 use tonic::{Request, Status, Streaming};
 
 use crate::broadcast::status_name;
@@ -116,11 +117,20 @@ pub struct DeliverStream {
     signer: EnvelopeSigner,
     seek: Seek,
     resume: Resume,
-    stream: Option<Streaming<Bytes>>,
+    stream: Option<Open>,
     /// The number due next, once one block came.
     next: Option<BlockNumber>,
     tries: u32,
     ended: bool,
+}
+
+/// A call under way.
+#[derive(Debug)]
+struct Open {
+    blocks: Streaming<Bytes>,
+    /// The request ends when this is dropped. Without that end a call that is given up would stay open, on both sides,
+    /// for as long as its connection.
+    _request: oneshot::Sender<()>,
 }
 
 /// What one message of the stream says.
@@ -220,10 +230,10 @@ impl DeliverStream {
         if self.stream.is_none() {
             self.stream = Some(self.request().await?);
         }
-        let Some(stream) = &mut self.stream else {
+        let Some(open) = &mut self.stream else {
             return Err(Failure::Stream(Status::internal("no stream")));
         };
-        match stream.message().await? {
+        match open.blocks.message().await? {
             Some(message) => parse(message).map_err(|e| Failure::Malformed(e.to_string())),
             None => Err(Failure::Stream(Status::unavailable(
                 "the node ended the stream without a status",
@@ -232,7 +242,7 @@ impl DeliverStream {
     }
 
     /// Sends the request, with the number due next in place of a start that was already passed.
-    async fn request(&self) -> Result<Streaming<Bytes>, Status> {
+    async fn request(&self) -> Result<Open, Status> {
         let seek = Seek {
             start: self.next.map_or(self.seek.start, Position::Number),
             ..self.seek
@@ -241,8 +251,13 @@ impl DeliverStream {
         let kind = HeaderType::DeliverSeekInfo;
         let envelope = self.signer.sign(kind, data, rand::random(), SystemTime::now());
         // Kept open after the request: some servers take its end as the client's farewell.
-        let messages = futures::stream::iter([envelope.bytes]).chain(futures::stream::pending());
-        self.connection.stream(PATH, Request::new(messages)).await
+        let (request, given_up) = oneshot::channel::<()>();
+        let end = futures::stream::once(given_up).filter_map(|_| std::future::ready(None));
+        let messages = futures::stream::iter([envelope.bytes]).chain(end);
+        Ok(Open {
+            blocks: self.connection.stream(PATH, Request::new(messages)).await?,
+            _request: request,
+        })
     }
 
     /// Drops the stream and waits before the next try, or gives up.

@@ -1,6 +1,11 @@
 //! What nodes count, seen from outside: scraped and compared with what was done, received as statsd, and compared with
 //! the page and the dashboard that operators are given.
 
+#![expect(
+    clippy::float_cmp,
+    reason = "counts are whole numbers, which floating point compares exactly"
+)]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead as _, BufReader};
 use std::net::{TcpListener, UdpSocket};
@@ -194,7 +199,7 @@ fn a_removed_channel_leaves_no_series() {
             .admin()
             .remove(network.channel())
             .await
-            .expect("it is removed")
+            .expect("it is removed");
     });
     scraper.wait_for("nothing of the channel", |scrape| {
         scrape.mentioning("fixture").is_empty()
@@ -262,8 +267,11 @@ fn members_tell_who_leads_and_how_many_there_are() {
             assert_eq!(value("participation_consensus_relation"), 1.0);
             assert_eq!(value("ordain_channel_lag_blocks"), 0.0);
             assert_eq!(value("ordain_chain_pending_envelopes"), 0.0);
-            assert_eq!(scrape.value("cluster_comm_egress_tls_connection_count"), 6.0);
-            assert_eq!(value("cluster_comm_egress_queue_workers"), 6.0);
+            // One for each kind of message and peer, made when it is first needed.
+            let connections = scrape.value("cluster_comm_egress_tls_connection_count");
+            assert!((2.0..=6.0).contains(&connections), "{connections}");
+            assert!((2.0..=6.0).contains(&value("cluster_comm_egress_queue_workers")));
+            assert!(scrape.value("cluster_comm_ingress_stream_count") >= 2.0);
             let blocks_cut = scrape.get(&of("blockcutter_block_fill_duration_count"));
             assert_eq!(blocks_cut.unwrap_or_default(), leads * newest, "node {node}");
         }
@@ -492,7 +500,9 @@ fn statsd_is_written_over_tcp() {
     std::thread::spawn(move || {
         let (stream, _) = listener.accept().expect("the node connects");
         for line in BufReader::new(stream).lines().map_while(Result::ok) {
-            *text.lock().expect("the text") += &format!("{line}\n");
+            let mut text = text.lock().expect("the text");
+            text.push_str(&line);
+            text.push('\n');
         }
     });
     check_statsd("tcp", &address, &received);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use consensus::raft::log::{LogError, LogState, LogWrite, RaftLog};
+use consensus::raft::log::{LogError, LogState, LogWrite, RaftLog, Retired};
 use protos::ChannelId;
 
 use super::Metrics;
@@ -39,6 +39,10 @@ impl RaftLog for TimedLog {
         self.fsync.observe_time(began.elapsed());
         self.writes.observe(to_f64(writes.len() as u64));
         Ok(())
+    }
+
+    fn retire(&self, channel: &ChannelId, retired: Retired) -> Result<(), LogError> {
+        self.log.retire(channel, retired)
     }
 
     fn remove(&self, channel: &ChannelId) -> Result<(), LogError> {

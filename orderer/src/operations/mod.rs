@@ -178,11 +178,6 @@ impl Operations {
         })
     }
 
-    /// What it takes connections with.
-    pub(crate) fn acceptor(&self) -> &Acceptor {
-        &self.acceptor
-    }
-
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
