@@ -1,6 +1,6 @@
 //! `RaftChain`: the [`Chain`] in front of the driver of one raft channel.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -48,6 +48,8 @@ pub(super) struct Shared {
     /// Submissions dropped since the start.
     pub(super) dropped: AtomicU64,
     pub(super) inbox: Inbox,
+    /// The driver is to offer leadership at its next tick.
+    pub(super) is_to_step_aside: AtomicBool,
     view: Mutex<View>,
 }
 
@@ -109,6 +111,7 @@ impl RaftChain {
             intake: watch::Sender::new(core.intake()),
             dropped: AtomicU64::new(0),
             inbox: Inbox::default(),
+            is_to_step_aside: AtomicBool::new(false),
             view: Mutex::default(),
         });
         shared.see(core.status(), core.members(), core.load());
@@ -231,6 +234,10 @@ impl Chain for RaftChain {
         };
         let driver = tokio::spawn(driver.run());
         tokio::spawn(supervise(Arc::clone(&self.shared), driver));
+    }
+
+    fn step_aside(&self) {
+        self.shared.is_to_step_aside.store(true, Ordering::Relaxed);
     }
 
     fn halt(&self) -> BoxFuture<'_, ()> {

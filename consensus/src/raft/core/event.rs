@@ -42,6 +42,8 @@ pub enum Event {
         /// The peer.
         to: ConsenterId,
     },
+    /// Somebody else should lead, if there is one who could: this node has little room left.
+    StepAside,
     /// The timer of [`Action::ArmBatchTimer`](super::Action::ArmBatchTimer) ran out.
     BatchTimerFired {
         /// The one it was armed with.

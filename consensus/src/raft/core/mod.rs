@@ -248,6 +248,7 @@ impl RaftCore {
             Event::Behind { .. } if self.season == Season::Returning => {}
             Event::Behind { through } => self.apply.set_behind(through),
             Event::WriteFailed(error) => self.fail(error, turn),
+            Event::StepAside => self.step_aside(turn),
             Event::Halt => self.halt(),
         }
     }
@@ -325,6 +326,17 @@ impl RaftCore {
             self.has_lost_quorum = false;
         } else if members <= 2 {
             turn.notice(Notice::NoLeader { members });
+        }
+    }
+
+    /// Offers leadership once. What is on its way is proposed again by the next leader.
+    fn step_aside(&mut self, turn: &mut Turn<'_>) {
+        if !self.node.leads() || self.node.transferee().is_some() {
+            return;
+        }
+        if let Some(to) = self.successor() {
+            turn.notice(Notice::TransferringLeadership { to });
+            self.node.transfer(to);
         }
     }
 

@@ -264,6 +264,9 @@ impl Driver {
     fn tick(&mut self) {
         self.unreachable.clear();
         self.step(Event::Tick);
+        if self.shared.is_to_step_aside.swap(false, Ordering::Relaxed) {
+            self.step(Event::StepAside);
+        }
         self.stop_if_forgotten();
         self.is_news = true;
         self.suspect_eviction();

@@ -123,6 +123,29 @@ async fn a_halt_hands_leadership_over() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_leader_that_is_asked_to_step_aside_follows_and_loses_nothing() {
+    let world = World::started(3);
+    let leader = world.leader().await;
+    submit(&world, leader, names("a", 50)).await;
+    world.converge(&[1, 2, 3], 6).await;
+    world.chain(leader).step_aside();
+    until("another leader", || {
+        let cluster = world.chain(leader).status().cluster?;
+        cluster.leader.filter(|now| now.0 != leader).map(drop)
+    })
+    .await;
+    let outcomes = submit(&world, leader, names("b", 50)).await;
+    assert!(outcomes.iter().all(Result::is_ok));
+    assert_exactly_once(&world.blocks(leader), 100);
+    // Nobody else: it goes on in its place.
+    let alone = World::started(1);
+    let one = alone.leader().await;
+    alone.chain(one).step_aside();
+    let outcomes = submit(&alone, one, names("c", 10)).await;
+    assert!(outcomes.iter().all(Result::is_ok));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_a_quorum_nothing_is_taken_in_for_longer_than_may_be() {
     let world = World::started(3);
     let leader = world.leader().await;
