@@ -17,6 +17,7 @@
 //! | [`envelope`] | making and signing envelopes |
 //! | [`broadcast`] | submitting them, many in flight |
 //! | [`deliver`] | fetching and following blocks, resuming after breaks |
+//! | [`backup`] | a copy of a channel's blocks in a file that is brought up to date |
 //! | [`load`] | a measured load whose every acknowledged envelope is looked for in the blocks |
 //! | [`verify`] | a chain's links, data hashes and signatures, checked block by block |
 //! | [`json`] | messages as JSON, and back |
@@ -32,6 +33,7 @@
 //!
 //! Not here: anything of the server. Messages are sent and handed on as the bytes they are.
 
+pub mod backup;
 pub mod broadcast;
 pub mod cli;
 mod codec;

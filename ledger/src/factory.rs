@@ -3,11 +3,13 @@
 //! ```text
 //! <location>/ordain.lock                        held while the process lives
 //!            chains/<channel>/                  a channel's segment files
+//!            chains/.import-<channel>/          an import that is not finished
 //!            index/                             block number -> place, one database for all channels
 //!            pendingops/remove/<channel>.remove a removal that has begun
 //! ```
 
 mod error;
+mod import;
 mod removal;
 
 use std::collections::BTreeMap;
@@ -18,6 +20,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use protos::ChannelId;
 
 use crate::disk::{Directory, EntryKind, LockGuard, RealDisk};
+use crate::foreign;
 use crate::index::{Index, MemoryIndex, SledIndex};
 use crate::reader::{BlockReader, Shared};
 use crate::segment;
@@ -26,14 +29,14 @@ use crate::store::{BlockStore, StoreError, StoreLimits, read_before};
 use removal::{has_entry, make_marker, marked_channel, remove_folder, remove_marker};
 
 pub use error::{FactoryError, OpenError, RemoveError};
+pub use import::{ImportError, Incoming, UNFINISHED_PREFIX};
 
-const LOCK_FILE: &str = "ordain.lock";
+/// Held while a process uses the folder.
+pub const LOCK_FILE: &str = "ordain.lock";
 const CHAINS: &str = "chains";
 const INDEX: &str = "index";
 const PENDING: &str = "pendingops";
 const PENDING_REMOVE: &str = "remove";
-/// A file that an index folder of the reference implementation always has, and ours never.
-const FOREIGN_INDEX_FILE: &str = "CURRENT";
 
 /// Takes away what others keep of a channel that is being removed. The error is in words.
 pub type First<'a> = &'a dyn Fn(&ChannelId) -> Result<(), String>;
@@ -131,7 +134,7 @@ impl LedgerFactory {
     ///
     /// # Errors
     /// - [`FactoryError::Locked`]: another process uses it.
-    /// - [`FactoryError::Foreign`]: its index is one of the reference implementation. Nothing was changed.
+    /// - [`FactoryError::Foreign`]: it is one of the reference implementation. Nothing was changed.
     /// - [`FactoryError::Disk`]: as the operating system says.
     pub fn open(options: LedgerOptions) -> Result<Self, FactoryError> {
         Self::open_with(options, &nothing_else)
@@ -145,14 +148,12 @@ impl LedgerFactory {
             location: location.clone(),
             source,
         };
+        if let Some(file) = foreign::find(&location).map_err(disk)? {
+            return Err(FactoryError::Foreign { location, file });
+        }
         let root = RealDisk::open(&location).map_err(disk)?;
         let lock = take_lock(&*root)?;
         let index_folder = root.folder(INDEX).map_err(disk)?;
-        if has_entry(&*index_folder, FOREIGN_INDEX_FILE).map_err(disk)? {
-            return Err(FactoryError::Foreign {
-                folder: index_folder.path(),
-            });
-        }
         let (index, state) = open_index(&index_folder.path());
         Self::with_lock(&root, index, state, options, lock, first)
     }
@@ -388,7 +389,6 @@ impl LedgerFactory {
         Ok(())
     }
 
-    /// Goes on with what an earlier process had begun. One that fails stays pending; the others do not notice.
     /// Goes on with what an earlier process had begun. One that fails stays pending; the others do not notice.
     fn finish_removals(&self, first: First<'_>) {
         let mut channels = self.lock_channels();

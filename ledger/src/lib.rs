@@ -21,6 +21,8 @@
 //! | [`cursor`] | a deliver request as steps |
 //! | [`notify`] | who is told of a new height |
 //! | [`factory`] | [`LedgerFactory`]: the data folder, with all channels |
+//! | [`inspect`] | reads a channel's folder to its end, whatever is damaged in it |
+//! | [`foreign`] | tells data folders of the reference implementation |
 //! | [`mod@reference`] | reads the block files of the reference implementation, for import |
 //! | [`verify`] | checks a whole chain, for offline use |
 //! | [`suite`] | the tests any disk must pass |
@@ -37,7 +39,9 @@
 pub mod cursor;
 pub mod disk;
 pub mod factory;
+pub mod foreign;
 pub mod index;
+pub mod inspect;
 pub mod notify;
 pub mod reader;
 pub mod reference;
@@ -50,12 +54,16 @@ mod cache;
 mod places;
 
 pub use cursor::{Cursor, SeekStatus, Step};
-pub use factory::{FactoryError, First, IndexState, LedgerFactory, LedgerOptions, OpenError, RemoveError};
+pub use factory::{
+    FactoryError, First, ImportError, Incoming, IndexState, LedgerFactory, LedgerOptions, OpenError,
+    RemoveError,
+};
+pub use inspect::{DamagedPart, Inspected, Inspection};
 pub use notify::HeightWatcher;
 pub use reader::{BlockReader, Blocks, ReadError};
 pub use reference::{ReferenceBlocks, ReferenceError};
-pub use segment::FolderFault;
 pub use segment::record::RecordFault;
 pub use segment::recover::{Damage, TornTail};
+pub use segment::{FolderFault, Place};
 pub use store::{AppendError, BlockStore, Recovery, StoreError, SyncError, WriteError};
 pub use verify::{VerifyError, verify_chain};

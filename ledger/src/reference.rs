@@ -1,6 +1,6 @@
 //! Reads the block files of the reference implementation, for import. Nothing in its folder is changed.
 //!
-//! `blockfile_000000`, `_000001`, ... are rows of records: varint length, then header, data and metadata
+//! `blockfile_000000`, `_000001`, ... are rows of records: a length, then header, data and metadata
 //! (`docs/spec/dropin.md` §6.1). They carry no checksum, so each block is checked against its data hash and
 //! against the block before it.
 
@@ -8,17 +8,14 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 use protos::block::{Hash, SealError, block_data_hash};
-use protos::wire::common::{Block, BlockData, BlockHeader, BlockMetadata};
+use protos::block_file::{self, NUMBER_BYTES_MAX};
 use protos::{BlockNumber, SealedBlock};
 
 use crate::disk::{Directory, File, read_exact_at};
 use crate::segment::FOREIGN_PREFIX;
 use crate::segment::record::BLOCK_BYTES_MAX;
-
-/// Longest varint in bytes.
-const VARINT_BYTES_MAX: usize = 10;
 
 /// Why a block of the reference implementation cannot be imported.
 #[derive(Debug, thiserror::Error)]
@@ -83,6 +80,7 @@ pub struct ReferenceBlocks {
     current: Option<Current>,
     next: BlockNumber,
     previous: Option<Hash>,
+    torn_bytes: u64,
 }
 
 #[derive(Debug)]
@@ -113,7 +111,19 @@ impl ReferenceBlocks {
             current: None,
             next: BlockNumber::GENESIS,
             previous: None,
+            torn_bytes: 0,
         })
+    }
+
+    /// Bytes in all files.
+    pub fn bytes(&self) -> io::Result<u64> {
+        let len = |name: &String| self.folder.open(name)?.len();
+        self.to_come.iter().map(len).sum()
+    }
+
+    /// After the end: how many bytes of the last file hold a record that was not written to its end.
+    pub fn torn_bytes(&self) -> u64 {
+        self.torn_bytes
     }
 
     fn next_block(&mut self) -> Result<Option<SealedBlock>, ReferenceError> {
@@ -126,7 +136,10 @@ impl ReferenceBlocks {
         let at = current.offset;
         let record = match current.record() {
             Ok(Some(record)) => record,
-            Ok(None) if self.to_come.is_empty() => return Ok(None),
+            Ok(None) if self.to_come.is_empty() => {
+                self.torn_bytes = current.len - at;
+                return Ok(None);
+            }
             Ok(None) => return Err(self.problem(at, RecordProblem::Short)),
             Err(source) => return Err(self.disk(source)),
         };
@@ -158,7 +171,7 @@ impl ReferenceBlocks {
     }
 
     fn check(&self, record: Bytes) -> Result<SealedBlock, RecordProblem> {
-        let block = decode(record).ok_or(RecordProblem::Malformed)?;
+        let block = block_file::read(record).ok_or(RecordProblem::Malformed)?;
         let sealed = SealedBlock::seal(&block)?;
         if sealed.number() != self.next {
             return Err(RecordProblem::WrongNumber);
@@ -210,10 +223,10 @@ impl Iterator for ReferenceBlocks {
 impl Current {
     /// The record here, and steps behind it; none when the file ends inside it.
     fn record(&mut self) -> io::Result<Option<Bytes>> {
-        let mut start = [0; VARINT_BYTES_MAX];
+        let mut start = [0; NUMBER_BYTES_MAX];
         let count = self.file.read_at(self.offset, &mut start)?;
         let mut start = &start[..count];
-        let Some(len) = varint(&mut start) else {
+        let Some(len) = block_file::number(&mut start) else {
             return Ok(None);
         };
         let begin = self.offset + (count - start.len()) as u64;
@@ -229,93 +242,12 @@ impl Current {
     }
 }
 
-/// The block in a record.
-fn decode(mut record: Bytes) -> Option<Block> {
-    let header = BlockHeader {
-        number: varint(&mut record)?,
-        data_hash: field(&mut record)?,
-        previous_hash: field(&mut record)?,
-    };
-    let data = fields(&mut record)?;
-    let metadata = fields(&mut record)?;
-    record.is_empty().then_some(Block {
-        header: Some(header),
-        data: Some(BlockData { data }),
-        metadata: Some(BlockMetadata { metadata }),
-    })
-}
-
-/// A count and so many fields.
-fn fields(record: &mut Bytes) -> Option<Vec<Bytes>> {
-    let count = varint(record)?;
-    // Each takes a byte at least, so a false count ends with the record.
-    (0..count).map(|_| field(record)).collect()
-}
-
-/// A length and so many bytes.
-fn field(record: &mut Bytes) -> Option<Bytes> {
-    let len = usize::try_from(varint(record)?).ok()?;
-    (len <= record.len()).then(|| record.split_to(len))
-}
-
-/// A base-128 number, least significant group first.
-fn varint(bytes: &mut impl Buf) -> Option<u64> {
-    let mut value = 0_u64;
-    for position in 0..VARINT_BYTES_MAX {
-        if !bytes.has_remaining() {
-            return None;
-        }
-        let byte = bytes.get_u8();
-        let group = u64::from(byte & 0x7f);
-        if position == VARINT_BYTES_MAX - 1 && byte > 1 {
-            return None;
-        }
-        value |= group << (7 * position);
-        if byte & 0x80 == 0 {
-            return Some(value);
-        }
-    }
-    None
-}
-
 #[cfg(test)]
 mod tests {
+    use protos::wire::common::Block;
+
     use super::*;
     use crate::disk::SimDisk;
-
-    fn put_varint(out: &mut Vec<u8>, mut value: u64) {
-        while value >= 0x80 {
-            out.push(u8::try_from(value & 0x7f).unwrap() | 0x80);
-            value >>= 7;
-        }
-        out.push(u8::try_from(value).unwrap());
-    }
-
-    fn put_field(out: &mut Vec<u8>, bytes: &[u8]) {
-        put_varint(out, bytes.len() as u64);
-        out.extend_from_slice(bytes);
-    }
-
-    /// The record of a block, as the table of the module's source says.
-    fn record(block: &Block) -> Vec<u8> {
-        let header = block.header.as_ref().unwrap();
-        let mut body = Vec::new();
-        put_varint(&mut body, header.number);
-        put_field(&mut body, &header.data_hash);
-        put_field(&mut body, &header.previous_hash);
-        for list in [
-            &block.data.as_ref().unwrap().data,
-            &block.metadata.as_ref().unwrap().metadata,
-        ] {
-            put_varint(&mut body, list.len() as u64);
-            for entry in list {
-                put_field(&mut body, entry);
-            }
-        }
-        let mut out = Vec::new();
-        put_field(&mut out, &body);
-        out
-    }
 
     fn chain(count: u64) -> Vec<Block> {
         let mut previous: Option<Hash> = None;
@@ -339,7 +271,7 @@ mod tests {
             ("blockfile_000000", &blocks[..3]),
             ("blockfile_000001", &blocks[3..]),
         ] {
-            let bytes: Vec<u8> = part.iter().flat_map(record).collect();
+            let bytes: Vec<u8> = part.iter().flat_map(block_file::record).collect();
             folder.create(name).unwrap().write_at(0, &[&bytes]).unwrap();
         }
         folder
@@ -355,25 +287,6 @@ mod tests {
     fn blocks_are_read_through_all_files() {
         assert_eq!(read(&folder(&chain(7))).unwrap(), chain(7));
         assert_eq!(read(&SimDisk::new(1).root()).unwrap(), []);
-    }
-
-    #[test]
-    fn a_record_is_read_from_these_bytes() {
-        let bytes = [
-            0x12, // length of the record
-            0x81, 0x01, // number 129
-            0x02, 0xaa, 0xbb, // data hash
-            0x00, // no previous hash
-            0x02, 0x01, 0x41, 0x02, 0x42, 0x43, // entries A, BC
-            0x02, 0x00, 0x03, 0x44, 0x45, 0x46, // metadata: empty, DEF
-        ];
-        let block = decode(Bytes::copy_from_slice(&bytes[1..])).unwrap();
-        assert_eq!(usize::from(bytes[0]), bytes.len() - 1);
-        let header = block.header.clone().unwrap();
-        assert_eq!((header.number, &header.data_hash[..]), (129, &[0xaa, 0xbb][..]));
-        assert_eq!(block.data.as_ref().unwrap().data, ["A", "BC"]);
-        assert_eq!(block.metadata.as_ref().unwrap().metadata, ["", "DEF"]);
-        assert_eq!(record(&block), bytes);
     }
 
     #[test]

@@ -163,6 +163,8 @@ fn a_channel_of_the_reference_implementation_is_refused_and_left_alone() {
     fs::create_dir_all(&foreign).unwrap();
     fs::write(foreign.join("blockfile_000000"), b"blocks").unwrap();
     fs::create_dir_all(folder.path().join("pendingops/remove")).unwrap();
+    // Somebody put it into a folder of ours.
+    fs::write(folder.path().join("ordain.lock"), b"").unwrap();
     for marked in [false, true] {
         if marked {
             fs::write(folder.path().join("pendingops/remove/theirs.remove"), b"").unwrap();
@@ -172,7 +174,7 @@ fn a_channel_of_the_reference_implementation_is_refused_and_left_alone() {
         assert_eq!(factory.channels(), [channel("theirs")]);
         let text = factory.open_channel(&channel("theirs")).unwrap_err().to_string();
         assert!(
-            text.contains("chains/theirs/blockfile_000000 belongs to the reference"),
+            text.contains("chains/theirs/blockfile_000000 is a block file of the reference"),
             "{text}"
         );
         assert!(matches!(
@@ -189,6 +191,26 @@ fn a_channel_of_the_reference_implementation_is_refused_and_left_alone() {
 }
 
 #[test]
+fn a_data_folder_of_the_reference_implementation_is_refused_and_nothing_in_it_changes() {
+    let folder = tempfile::tempdir().unwrap();
+    let chain = folder.path().join("chains/theirs");
+    fs::create_dir_all(&chain).unwrap();
+    fs::write(chain.join("blockfile_000000"), b"blocks").unwrap();
+    let error = LedgerFactory::open(options(folder.path())).unwrap_err();
+    let text = error.to_string();
+    assert!(
+        text.contains("orderer ledger import --fabric") && text.contains("nothing was changed"),
+        "{text}"
+    );
+    let names: Vec<_> = fs::read_dir(folder.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
+    assert_eq!(names, ["chains"]);
+    assert_eq!(fs::read(chain.join("blockfile_000000")).unwrap(), b"blocks");
+}
+
+#[test]
 fn an_index_of_the_reference_implementation_is_refused_and_left_alone() {
     let folder = tempfile::tempdir().unwrap();
     let index = folder.path().join("index");
@@ -196,7 +218,7 @@ fn an_index_of_the_reference_implementation_is_refused_and_left_alone() {
     fs::write(index.join("CURRENT"), b"MANIFEST-000001\n").unwrap();
     let before = picture(&index);
     let error = LedgerFactory::open(options(folder.path())).unwrap_err();
-    assert!(matches!(error, FactoryError::Foreign { folder } if folder == index));
+    assert!(matches!(error, FactoryError::Foreign { file, .. } if file == index.join("CURRENT")));
     assert_eq!(picture(&index), before);
 }
 

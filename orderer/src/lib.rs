@@ -35,6 +35,8 @@
 //! | [`expiry`] | when certificates expire, and early words about it |
 //! | [`local_msp`] | this node's certificate and key |
 //! | [`file_modes`] | who may look at what the process writes |
+//! | [`foreign`] | folders of a reference orderer, which are refused |
+//! | [`ledger_tools`] | `orderer ledger`: checks, copies and restores what is on the disk |
 //! | [`open_files`] | how many files the process may have open |
 //! | [`metrics`] | what the node counts and measures, for Prometheus and statsd |
 //! | [`logging`] | log lines as operators know them |
@@ -55,6 +57,8 @@ pub mod disk_guard;
 pub mod doctor;
 pub mod expiry;
 pub mod file_modes;
+pub mod foreign;
+pub mod ledger_tools;
 pub mod local_msp;
 pub mod logging;
 pub mod metrics;

@@ -5,6 +5,7 @@
 //! | [`wire`] | the generated messages, one module a protobuf package |
 //! | [`id`] | [`ChannelId`], [`BlockNumber`], [`Height`], [`ConfigSeq`], [`ConsenterId`], [`TxId`] |
 //! | [`block`] | header bytes and hashes, data hash, metadata slots, [`SealedBlock`] |
+//! | [`block_file`] | blocks as a row of records: the reference's block files, our portable copies |
 //! | [`envelope`] | [`Envelope`]: one block entry with its size; opening one into its headers |
 //!
 //! Everything here is a pure function of bytes. What is hashed or signed is always the bytes that were
@@ -14,6 +15,7 @@
 //! Not here: sockets, files, clocks, signatures, policies.
 
 pub mod block;
+pub mod block_file;
 pub mod envelope;
 pub mod id;
 pub mod wire;

@@ -4,6 +4,7 @@ use std::fmt::Display;
 use std::path::Path;
 use std::process::ExitCode;
 
+use crate::backup::{AppendError, CopyError};
 use crate::broadcast::BroadcastError;
 use crate::config_edit::EditError;
 use crate::config_update::{FetchError, WaitError};
@@ -284,6 +285,31 @@ impl From<ReadError> for Failure {
 impl From<VerifyError> for Failure {
     fn from(error: VerifyError) -> Self {
         Self::new(error).hint(DISTRUST)
+    }
+}
+
+impl From<CopyError> for Failure {
+    fn from(error: CopyError) -> Self {
+        let failure = Self::new(&error);
+        match &error {
+            CopyError::Broken { .. } | CopyError::Newest { .. } => failure
+                .hint("nothing in it was changed: keep it aside, and begin another copy with another name"),
+            CopyError::InUse { .. } => {
+                failure.hint("one at a time; it goes on from where the other has ended")
+            }
+            CopyError::Disk { .. } => failure,
+        }
+    }
+}
+
+impl From<AppendError> for Failure {
+    fn from(error: AppendError) -> Self {
+        match error {
+            AppendError::Verify(error) => error.into(),
+            AppendError::Disk(_) => {
+                Self::new(error).hint("what is in the copy stays good; run the command again")
+            }
+        }
     }
 }
 

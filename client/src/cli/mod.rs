@@ -4,6 +4,7 @@
 //! looked at and are not well; 130 ended by Ctrl-C before everything was done. Results go to stdout, everything else to stderr. Progress and colours are drawn
 //! on a terminal only, colours not if `NO_COLOR` is set.
 
+mod backup;
 mod bench;
 mod block;
 mod broadcast;
@@ -62,6 +63,7 @@ enum Command {
     Deliver(deliver::Args),
     Status(status::Args),
     Doctor(doctor::Args),
+    Backup(backup::Args),
     Bench(bench::Args),
     Block(block::Args),
     Decode(decode::Args),
@@ -106,6 +108,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Deliver(args) => runtime.block_on(args.run()),
         Command::Status(args) => runtime.block_on(args.run()),
         Command::Doctor(args) => runtime.block_on(args.run()),
+        Command::Backup(args) => runtime.block_on(args.run()),
         Command::Bench(args) => finish(runtime, args.run()),
         Command::Block(args) => args.run(),
         Command::Decode(args) => args.run(),

@@ -17,6 +17,7 @@
 //! | `log_writer` | the thread that writes it |
 //! | [`config`] | [`RaftConsenter`], and what a node chooses for it |
 //! | `retire` | what of a log is kept when its channel is removed from this node |
+//! | [`ledger_only`] | a log for blocks that came without one; whether a log fits the blocks |
 //! | `opening`, `block_metadata` | what a chain begins with; what blocks carry for it |
 //! | `chain`, `inbox` | the [`Chain`](crate::Chain) in front of a driver; messages on their way to it |
 //! | `driver` | the task around the core |
@@ -30,6 +31,7 @@ pub mod config;
 pub mod core;
 mod driver;
 mod inbox;
+pub mod ledger_only;
 pub mod log;
 mod log_writer;
 pub mod membership;

@@ -123,7 +123,7 @@ pub(super) fn tip(
     tip_of(number, block, metadata)
 }
 
-fn tip_of(number: BlockNumber, mut block: Block, metadata: BlockMetadata) -> Result<Tip, String> {
+pub(super) fn tip_of(number: BlockNumber, mut block: Block, metadata: BlockMetadata) -> Result<Tip, String> {
     let header = block.header.as_ref();
     let header = header.ok_or_else(|| format!("block {} has no header", number.0))?;
     let hash = header_hash(header);

@@ -55,7 +55,8 @@ pub trait Directory: Send + Sync + fmt::Debug {
     /// Opens a file for reading, and for writing if that is allowed. [`io::ErrorKind::NotFound`] when there is none.
     fn open(&self, name: &str) -> io::Result<Arc<dyn File>>;
 
-    /// Gives a file another name in the same folder; a file that had the new name is gone.
+    /// Gives a file or a folder another name in the same folder; a file that had the new name is gone. The new name of a
+    /// folder must be free.
     fn rename(&self, from: &str, to: &str) -> io::Result<()>;
 
     /// Removes a file. Handles that are open go on reading it.

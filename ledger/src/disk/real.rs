@@ -22,6 +22,16 @@ pub struct RealDisk {
 }
 
 impl RealDisk {
+    /// The folder at `path`, which must exist. Nothing is made.
+    pub fn existing(path: &Path) -> io::Result<Arc<dyn Directory>> {
+        if !fs::metadata(path)?.is_dir() {
+            return Err(io::ErrorKind::NotADirectory.into());
+        }
+        Ok(Arc::new(Self {
+            path: path.to_owned(),
+        }))
+    }
+
     /// The folder at `path`, made with its parents when missing. The names made on the way are synced.
     pub fn open(path: &Path) -> io::Result<Arc<dyn Directory>> {
         make_durable_folder(path)?;

@@ -19,11 +19,16 @@ pub enum FactoryError {
         /// The data folder.
         location: PathBuf,
     },
-    /// Its index is one of the reference implementation.
-    #[error("{folder} belongs to the reference implementation; import it instead, nothing was changed")]
+    /// It is one of the reference implementation.
+    #[error(
+        "{location} is a data folder of the reference implementation (it has {file}); nothing was changed. \
+         `orderer ledger import --fabric {location}` takes its channels over into a folder of this program"
+    )]
     Foreign {
-        /// The index folder.
-        folder: PathBuf,
+        /// The data folder.
+        location: PathBuf,
+        /// What shows it.
+        file: PathBuf,
     },
     /// The disk fails.
     #[error("cannot use {location}: {source}")]

@@ -83,7 +83,10 @@ fn classify(name: &str) -> Found {
 #[derive(Debug, thiserror::Error)]
 pub enum FolderFault {
     /// It holds block files of the reference implementation.
-    #[error("{file} belongs to the reference implementation; import it instead, nothing was changed")]
+    #[error(
+        "{file} is a block file of the reference implementation, nothing was changed; \
+         `orderer ledger import --fabric` takes such a folder over into one of this program"
+    )]
     Foreign {
         /// One of them.
         file: PathBuf,

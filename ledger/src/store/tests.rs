@@ -19,7 +19,7 @@ fn block(number: u64, previous: &Hash) -> SealedBlock {
 }
 
 /// A chain of `count` blocks.
-fn chain(count: u64) -> Vec<SealedBlock> {
+pub(crate) fn chain(count: u64) -> Vec<SealedBlock> {
     let mut previous = [0; 32];
     (0..count)
         .map(|number| {

@@ -17,8 +17,8 @@ use orderer::config::{Config, ConfigError, Environment};
 use orderer::config_check;
 use orderer::doctor;
 use orderer::operations::version;
-use orderer::quickstart;
 use orderer::server::{self, RunError};
+use orderer::{ledger_tools, quickstart};
 
 /// Exit code for what is wrong with the node rather than with what it was told.
 const NODE_FAILURE: u8 = 2;
@@ -88,6 +88,7 @@ enum Command {
     Version,
     /// Start a whole network on this machine, to try things with
     Quickstart(quickstart::Arguments),
+    Ledger(ledger_tools::Arguments),
 }
 
 #[derive(Debug, Default, clap::Args)]
@@ -116,6 +117,7 @@ fn main() -> ExitCode {
         Command::Config(command) => config_check::run(&command, &environment()),
         Command::Doctor(arguments) => doctor::run(&arguments, &environment()),
         Command::Quickstart(arguments) => quickstart::run(&arguments),
+        Command::Ledger(arguments) => ledger_tools::run(&arguments),
     }
 }
 

@@ -55,6 +55,7 @@ use crate::deliver::Deliver;
 use crate::disk_guard;
 use crate::expiry;
 use crate::file_modes;
+use crate::foreign::{self, ForeignError};
 use crate::local_msp::{self, LocalMspError};
 use crate::metrics::raft_log::TimedLog;
 use crate::metrics::{Counter, Metrics, statsd};
@@ -101,6 +102,9 @@ pub enum RunError {
     /// The data folder.
     #[error(transparent)]
     Manager(#[from] OpenError),
+    /// A folder of another program.
+    #[error(transparent)]
+    Foreign(#[from] ForeignError),
     /// A listener's TLS files.
     #[error("TLS of the {listener} listener: {source}")]
     Tls {
@@ -408,6 +412,7 @@ fn open_manager(
     others: Fellows,
     common: Common,
 ) -> Result<Manager, RunError> {
+    foreign::refuse(config)?;
     let reports = Reports::below(&config.ledger.location);
     let raft = raft(config, &common.metrics).resting_until(common.serving);
     let node = NodeParts {

@@ -51,6 +51,7 @@ pub use event::{ConfigInForce, Event, Origin, Planted, Start, Tip};
 pub use intake::Intake;
 pub(super) use member::{read_change, write_change};
 pub use open::OpenError;
+pub(super) use resume::what_is_lost;
 
 use crate::chain::ClusterStatus;
 use crate::consenter::Members;

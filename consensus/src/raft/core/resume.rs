@@ -124,6 +124,16 @@ fn number_at(entries: &[LogEntry], otherwise: u64) -> u64 {
     of_first.or(next).unwrap_or(otherwise)
 }
 
+/// What shows that part of the log is gone, if anything does.
+pub(in crate::raft) fn what_is_lost(log: &LogState, identity: &Identity, tip: &Tip) -> Option<String> {
+    let (base, entries) = match layout(log) {
+        Ok(layout) => layout,
+        Err(reason) => return Some(reason),
+    };
+    let last = base.index + entries.len() as u64;
+    loss(log, identity, tip, (base, last, applied(log).0), &entries)
+}
+
 /// What shows that part of the log is gone.
 fn loss(
     log: &LogState,

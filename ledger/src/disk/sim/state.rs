@@ -161,7 +161,9 @@ impl State {
     }
 
     pub(super) fn rename(&mut self, folder: Inode, from: &str, to: &str) -> io::Result<()> {
-        self.open(folder, from)?;
+        if !self.names(folder)?.contains_key(from) {
+            return Err(io::ErrorKind::NotFound.into());
+        }
         self.change(folder, Change::Rename(from.to_owned(), to.to_owned()))
     }
 
