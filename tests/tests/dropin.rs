@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::path::Path;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use client::Address;
@@ -186,4 +186,58 @@ async fn a_join_is_told_in_the_log() {
     let log = network.node.log();
     let place = |text: &str| log.find(text).unwrap_or_else(|| panic!("no {text:?} in\n{log}"));
     assert!(place("Joining channel fixture") < place(told), "{log}");
+}
+
+/// Connections, and what each sends, one envelope after the other.
+const CONNECTIONS: usize = 50;
+const ENVELOPES_EACH: usize = 100;
+
+/// `docs/spec/dropin.md` §7: each envelope is a block of its own.
+#[tokio::test(flavor = "multi_thread")]
+async fn fifty_connections_with_one_envelope_on_the_way_each_get_more_than_500_a_second() {
+    let mut spec = NetworkSpec::default();
+    spec.batch.max_message_count = 1;
+    let mut network = Network::new(&spec);
+    network.node.start();
+    network.join().await;
+    let mut clients = Vec::new();
+    for _ in 0..CONNECTIONS {
+        let signer = network.signer();
+        let envelopes = (0..ENVELOPES_EACH).map(|_| signer.transaction(Bytes::from_static(b"small")).bytes);
+        clients.push((network.connect().await, envelopes.collect::<Vec<_>>()));
+    }
+    let began = Instant::now();
+    let streams: Vec<_> = clients
+        .into_iter()
+        .map(|(connection, envelopes)| {
+            tokio::spawn(async move {
+                let one_at_a_time = BroadcastOptions {
+                    acknowledge: Some(Acknowledge::Accepted),
+                    in_flight_max: 1,
+                };
+                submit_all(&connection, one_at_a_time, envelopes).await
+            })
+        })
+        .collect();
+    for stream in streams {
+        let answered = stream.await.expect("no panic").expect("all are accepted");
+        assert_eq!(answered, ENVELOPES_EACH as u64);
+    }
+    let took = began.elapsed();
+    let sent = u32::try_from(CONNECTIONS * ENVELOPES_EACH).expect("a count");
+    let rate = f64::from(sent) / took.as_secs_f64();
+    assert!(rate > 500.0, "{rate:.0} a second");
+    let height = u64::from(sent) + 1;
+    let deadline = began + PATIENCE;
+    while network
+        .admin()
+        .info(network.channel())
+        .await
+        .expect("an answer")
+        .height
+        < height
+    {
+        assert!(Instant::now() < deadline, "not all of them are blocks");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
 }
