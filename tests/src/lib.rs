@@ -23,6 +23,7 @@
 //! | `tests/install_page` | the commands of `docs/operating/install.md`, in copies of the machine's folders; needs root |
 //! | `tests/kill.rs` | a node killed in the middle of load, again and again |
 //! | `tests/packaging.rs` | unit, image and health check against the node |
+//! | `tests/migrate_page.rs` | the commands of `docs/operating/migrate.md`, on block files as the reference writes them |
 //! | `tests/monitor_page.rs` | the addresses and metrics of `docs/operating/monitor.md` |
 //! | `tests/quickstart.rs` | the main job from an empty folder: resumed, with a node that dies, with three nodes whose leader is killed |
 //! | `tests/restarts.rs` | three nodes stopped at once and started at once, twenty times, under load |
