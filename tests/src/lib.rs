@@ -19,9 +19,12 @@
 //! | `tests/drain.rs` | a node told to end orders what it accepted |
 //! | `tests/dropin.rs` | what tools and scripts take for granted about one node |
 //! | `tests/faults` | the faults of one node, each while another channel goes on |
-//! | `tests/full_disk.rs` | a disk that is really full; needs root |
+//! | `tests/full_disk.rs` | a disk with little room, and one that is really full; needs root |
 //! | `tests/install_page` | the commands of `docs/operating/install.md`, in copies of the machine's folders; needs root |
 //! | `tests/kill.rs` | a node killed in the middle of load, again and again |
+//! | `tests/limits.rs` | connections, calls, handshakes, heads and pings above their bounds |
+//! | `tests/settings.rs` | listener combinations, files that change, what is private, `orderer config check` |
+//! | `tests/throttling.rs` | a client above its share of the rate |
 //! | `tests/packaging.rs` | unit, image and health check against the node |
 //! | `tests/migrate_page.rs` | the commands of `docs/operating/migrate.md`, on block files as the reference writes them |
 //! | `tests/monitor_page.rs` | the addresses and metrics of `docs/operating/monitor.md` |

@@ -18,6 +18,7 @@ pub mod guard;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::fs::statvfs;
@@ -38,8 +39,8 @@ pub fn free_bytes(folder: &Path) -> std::io::Result<u64> {
     Ok(found.f_bavail.saturating_mul(found.f_frsize))
 }
 
-/// Watches the disks of the node for as long as its channels are there, which `config` may say not to. Must be called
-/// within a `tokio` runtime, when the folders exist.
+/// Watches the disks of the node for as long as its channels are there, which `config` may say not to. To be called when
+/// the folders exist. Has a thread of its own: a disk that hangs keeps nobody else from working.
 pub fn start(config: &Config, manager: &Arc<Manager>) {
     let Some(settings) = config.general.disk_guard else {
         return;
@@ -59,15 +60,15 @@ pub fn start(config: &Config, manager: &Arc<Manager>) {
         stepped_aside: None,
     };
     watching.look();
-    tokio::spawn(async move {
-        loop {
-            tokio::time::sleep(settings.interval).await;
-            if watching.manager.strong_count() == 0 {
-                return;
-            }
+    let work = move || {
+        while watching.manager.strong_count() > 0 {
+            thread::sleep(settings.interval);
             watching.look();
         }
-    });
+    };
+    if let Err(error) = thread::Builder::new().name("disk-guard".to_owned()).spawn(work) {
+        tracing::warn!(target: LOGGER, "nobody watches the room on the disks: {error}");
+    }
 }
 
 fn folders(config: &Config) -> Vec<(&'static str, PathBuf)> {

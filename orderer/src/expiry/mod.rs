@@ -53,8 +53,12 @@ pub fn start(config: &Config, manager: &Arc<Manager>) {
     tokio::spawn(async move {
         loop {
             tokio::time::sleep(LOOK_INTERVAL).await;
-            if !looking.look() {
-                return;
+            // Reads files.
+            let looked = tokio::task::spawn_blocking(move || looking.look().then_some(looking)).await;
+            match looked {
+                Ok(Some(again)) => looking = again,
+                // The node, or the runtime, ends.
+                Ok(None) | Err(_) => return,
             }
         }
     });
