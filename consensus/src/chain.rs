@@ -167,6 +167,8 @@ pub struct ClusterStatus {
     pub leader: Option<ConsenterId>,
     /// Members that the leader has heard of lately, itself included; empty while that is not known.
     pub active: Vec<ConsenterId>,
+    /// While nobody leads: how many members this one has heard of lately, itself included.
+    pub answering: Option<usize>,
     /// What keeps the channel from ordering now, in words for an operator; none while it orders.
     pub trouble: Option<String>,
 }

@@ -362,7 +362,11 @@ async fn status_shows_a_cluster_well_then_without_a_node_then_without_a_quorum()
     );
     assert!(shown.contains("not all reachable: 2 of 3 nodes ready"), "{shown}");
     cluster.members[others[1]].node.kill();
-    let shown = status_until(&connection, 1, "(no_leader)");
+    let shown = status_until(
+        &connection,
+        1,
+        "1 of 3 consenters answer, 2 are needed (no_quorum)",
+    );
     let place = format!("not ready fixture at {}: ", address(&cluster, leader));
     assert!(shown.contains(&place), "{shown}");
     let left = cluster.connection_file(leader);
@@ -372,7 +376,7 @@ async fn status_shows_a_cluster_well_then_without_a_node_then_without_a_quorum()
     assert_eq!(status["verdict"], "not_ready");
     assert_eq!(
         status["nodes"][0]["channels"][0]["reasons"][0]["code"],
-        "no_leader"
+        "no_quorum"
     );
     assert!(cluster.members[leader].node.log().contains(READY));
 }

@@ -219,7 +219,8 @@ fn leader(consensus: &Consensus) -> Cell {
 /// How many members the leader hears of, of how many.
 fn active(consensus: &Consensus) -> String {
     let members = consensus.members.len();
-    if consensus.active.is_empty() {
+    // Nobody has said so since the last leader was there.
+    if consensus.active.is_empty() || consensus.leader == 0 {
         return format!("? of {members}");
     }
     format!("{} of {members}", consensus.active.len())

@@ -170,6 +170,7 @@ impl Chain for FakeChain {
                 term: 4,
                 leader: None,
                 active: Vec::new(),
+                answering: None,
                 trouble: Some("nobody leads".to_owned()),
             }),
         }

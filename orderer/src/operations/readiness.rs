@@ -160,9 +160,9 @@ pub enum Code {
     Behind,
     /// A consenter that only follows.
     NotTakingPart,
-    /// Nobody leads.
+    /// Nobody leads, though a majority may be there.
     NoLeader,
-    /// The leader hears of too few members.
+    /// Too few members can be heard of to have a leader, or to keep one.
     NoQuorum,
     /// The member does not order for another reason.
     NotOrdering,
@@ -342,10 +342,15 @@ fn leader(cluster: &ClusterStatus) -> Option<Reason> {
     let quorum = members / 2 + 1;
     let trouble = cluster.trouble.as_deref();
     match cluster.leader {
-        None => Some(Reason::blocking(
-            Code::NoLeader,
-            trouble.unwrap_or("no leader is known"),
-        )),
+        None => {
+            let lacks_quorum = cluster.answering.is_some_and(|answering| answering < quorum);
+            let code = if lacks_quorum {
+                Code::NoQuorum
+            } else {
+                Code::NoLeader
+            };
+            Some(Reason::blocking(code, trouble.unwrap_or("no leader is known")))
+        }
         Some(leader) if leader == cluster.id && active < quorum => {
             let text =
                 format!("this node leads, and hears of {active} of {members} members, itself included");
@@ -358,8 +363,8 @@ fn leader(cluster: &ClusterStatus) -> Option<Reason> {
 fn missing_members(cluster: &ClusterStatus) -> Option<Reason> {
     let missing = cluster.members.iter().filter(|id| !cluster.active.contains(id));
     let missing: Vec<_> = missing.map(|id| id.0.to_string()).collect();
-    // While it is not known who is active, nobody is missing.
-    if cluster.active.is_empty() || missing.is_empty() {
+    // While nobody leads, or does not say who is active, nobody is missing.
+    if cluster.leader.is_none() || cluster.active.is_empty() || missing.is_empty() {
         return None;
     }
     let (members, active) = (cluster.members.len(), cluster.active.len());

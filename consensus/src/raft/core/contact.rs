@@ -130,11 +130,16 @@ impl RaftCore {
         self.contact.received.clone()
     }
 
+    /// How many members this one has heard of lately, itself included.
+    pub(super) fn answering(&self) -> usize {
+        let heard = self.heard_lately();
+        self.members.ids.iter().filter(|id| heard.contains(id)).count()
+    }
+
     /// Why nobody leads, in words, and whether that is known to be for lack of a majority.
     pub(super) fn no_leader_reason(&self) -> (String, bool) {
-        let heard = self.heard_lately();
         let members = self.members.ids.len();
-        let answering = self.members.ids.iter().filter(|id| heard.contains(id)).count();
+        let answering = self.answering();
         let quorum = members / 2 + 1;
         if answering < quorum {
             let waited = self.ticks - self.contact.leaderless_since;

@@ -387,6 +387,7 @@ impl RaftCore {
             term: self.node.term(),
             leader: self.node.leader(),
             active: self.active(),
+            answering: self.node.leader().is_none().then(|| self.answering()),
             trouble: self.trouble(),
         }
     }

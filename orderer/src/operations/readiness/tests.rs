@@ -29,6 +29,7 @@ fn member(leader: Option<u64>, active: &[u64], trouble: Option<&str>) -> Channel
         term: 4,
         leader: leader.map(ConsenterId),
         active: ids(active),
+        answering: leader.is_none().then_some(active.len()),
         trouble: trouble.map(str::to_owned),
     };
     let consensus = ConsensusInfo {
@@ -64,7 +65,11 @@ fn a_member_is_ready_while_a_leader_has_a_quorum() {
             vec![(Code::NoQuorum, true), (Code::MemberMissing, false)],
         ),
         (
-            member(None, &[], Some("1 of 3 consenters answer, 2 are needed")),
+            member(None, &[1], Some("1 of 3 consenters answer, 2 are needed")),
+            vec![(Code::NoQuorum, true)],
+        ),
+        (
+            member(None, &[1, 2], Some("an election is under way")),
             vec![(Code::NoLeader, true)],
         ),
         (
