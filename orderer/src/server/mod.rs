@@ -264,6 +264,7 @@ impl Node {
             metrics: Arc::clone(&metrics),
             budget: ReceiveBudget::default(),
             telemetry,
+            deliver_trace: trace(config.debug.deliver_trace.as_ref(), "Deliver")?,
         };
         let ingress = Step::new(
             Arc::clone(&cluster),
@@ -481,6 +482,8 @@ struct FrontEnd {
     health: HealthReporter,
     tasks: Tasks,
     telemetry: Option<Telemetry>,
+    /// Where requests to Deliver are kept as files, if they are.
+    deliver_trace: Option<Trace>,
     stopping: watch::Receiver<bool>,
     stop: CancellationToken,
     metrics: Arc<Metrics>,
@@ -510,7 +513,7 @@ async fn start_grpc(
         metrics: Arc::clone(&front.metrics),
         throttle: throttle(general, &manager.node().metrics),
     };
-    let deliver = deliver(config, manager, general.tls.as_ref(), &front)?;
+    let deliver = deliver(config, manager, general.tls.as_ref(), &front);
     let routes = Routes::new(broadcast, deliver, step, front.health);
     let place = ("general", &general.listen, general.tls.as_ref());
     start_http2(config, &manager.node().metrics, place, routes, front.stop).await
@@ -523,14 +526,9 @@ fn trace(folder: Option<&PathBuf>, function: &'static str) -> Result<Option<Trac
 }
 
 /// Deliver on a listener with this TLS.
-fn deliver(
-    config: &Config,
-    manager: &Arc<Manager>,
-    tls: Option<&ServerTls>,
-    front: &FrontEnd,
-) -> Result<Deliver, RunError> {
+fn deliver(config: &Config, manager: &Arc<Manager>, tls: Option<&ServerTls>, front: &FrontEnd) -> Deliver {
     let general = &config.general;
-    Ok(Deliver {
+    Deliver {
         channels: Arc::clone(manager) as _,
         time_window: general.authentication.time_window,
         no_expiration_checks: general.authentication.no_expiration_checks,
@@ -540,10 +538,10 @@ fn deliver(
         stopping: front.stopping.clone(),
         refusals: Arc::default(),
         tasks: front.tasks.clone(),
-        trace: trace(config.debug.deliver_trace.as_ref(), "Deliver")?,
+        trace: front.deliver_trace.clone(),
         telemetry: front.telemetry.clone(),
         metrics: Arc::clone(&front.metrics),
-    })
+    }
 }
 
 /// Holds back clients, where the settings say so.
@@ -565,7 +563,7 @@ async fn start_cluster(
         return Ok(None);
     };
     let place = ("cluster", &listener.listen, Some(&listener.tls));
-    let deliver = deliver(config, manager, Some(&listener.tls), front)?;
+    let deliver = deliver(config, manager, Some(&listener.tls), front);
     let routes = ClusterRoutes { step, deliver };
     start_http2(config, &manager.node().metrics, place, routes, front.stop.clone())
         .await
