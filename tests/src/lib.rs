@@ -26,6 +26,7 @@
 //! | `tests/settings.rs` | listener combinations, files that change, what is private, `orderer config check` |
 //! | `tests/throttling.rs` | a client above its share of the rate |
 //! | `tests/packaging.rs` | unit, image and health check against the node |
+//! | `tests/links.rs` | the links of the documentation |
 //! | `tests/migrate_page.rs` | the commands of `docs/operating/migrate.md`, on block files as the reference writes them |
 //! | `tests/monitor_page.rs` | the addresses and metrics of `docs/operating/monitor.md` |
 //! | `tests/quickstart.rs` | the main job from an empty folder: resumed, with a node that dies, with three nodes whose leader is killed |
