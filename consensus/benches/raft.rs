@@ -87,6 +87,10 @@ impl ConsenterSupport for Tip {
         }
     }
 
+    fn consensus_type(&self) -> String {
+        "etcdraft".to_owned()
+    }
+
     fn consensus_metadata(&self) -> Bytes {
         let metadata = ConfigMetadata {
             consenters: vec![Member::default()],

@@ -64,6 +64,10 @@ impl ConsenterSupport for Nowhere {
         batch_config()
     }
 
+    fn consensus_type(&self) -> String {
+        "solo".to_owned()
+    }
+
     fn consensus_metadata(&self) -> bytes::Bytes {
         bytes::Bytes::new()
     }

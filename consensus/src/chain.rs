@@ -72,6 +72,8 @@ pub enum Ended {
     Halted,
     /// This node is no consenter of the channel any more, or under another id than the chain has.
     NotMember,
+    /// The config in force has another consensus type than the chain's.
+    OtherType,
     /// The node has lost part of its log and must not take part under its present id.
     LostLog {
         /// What was found.

@@ -66,6 +66,9 @@ pub trait ConsenterSupport: Revalidate {
     /// Batch limits and timeout of the config in force.
     fn batch_config(&self) -> BatchConfig;
 
+    /// The consensus type of the config in force.
+    fn consensus_type(&self) -> String;
+
     /// The consenter's part of the config in force: `etcdraft.ConfigMetadata` on an etcdraft channel.
     fn consensus_metadata(&self) -> Bytes;
 

@@ -118,6 +118,15 @@ impl Notices {
         say!(info, self, "{text}");
     }
 
+    /// This block gives the channel another consensus type.
+    pub(super) fn type_changed(&self, BlockNumber(block): BlockNumber, kind: &str) {
+        say!(
+            info,
+            self,
+            "Block [{block}] changes the consensus type to {kind}: this chain orders nothing more and ends soon"
+        );
+    }
+
     /// Without a leader for long enough to ask whether this node was removed.
     pub(super) fn suspecting_eviction(&self, leaderless: Duration) {
         let seconds = leaderless.as_secs_f64();

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use configtx::Severity;
-use configtx::consensus_metadata::RaftMetadata;
+use configtx::consensus_metadata::{ETCDRAFT, RaftMetadata};
 use prost::Message;
 use protos::block::{Hash, header_hash};
 use protos::wire::common::Block;
@@ -27,7 +27,7 @@ pub(super) fn open(
     incarnation: u64,
 ) -> Result<Start, HandleChainError> {
     let unusable = |reason: String| HandleChainError::Unusable { reason };
-    let config = config_in_force(support).map_err(unusable)?;
+    let config = config_in_force(support).map_err(|error| unusable(error.to_string()))?;
     let place = support.own_place(&config.consenters);
     let place = place.ok_or(HandleChainError::NotMember)?;
     let tip = tip(
@@ -94,10 +94,25 @@ fn own_id(tip: &Tip, consenters: usize, place: usize) -> Result<ConsenterId, Str
     }
 }
 
-/// The config in force, as the core needs it; an error if the channel is not (or no longer) one of etcdraft.
-pub(super) fn config_in_force(support: &dyn ConsenterSupport) -> Result<ConfigInForce, String> {
+/// Why a raft chain cannot work with the config in force.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum NoConfig {
+    /// The channel is not, or no longer, one of etcdraft.
+    #[error("its consensus type is {0}")]
+    OtherType(String),
+    /// What it says of raft is no good.
+    #[error("{0}")]
+    Unusable(String),
+}
+
+/// The config in force, as the core needs it.
+pub(super) fn config_in_force(support: &dyn ConsenterSupport) -> Result<ConfigInForce, NoConfig> {
+    let kind = support.consensus_type();
+    if kind != ETCDRAFT {
+        return Err(NoConfig::OtherType(kind));
+    }
     let metadata = RaftMetadata::read(&support.consensus_metadata(), Severity::Commit);
-    let metadata = metadata.map_err(|error| error.to_string())?;
+    let metadata = metadata.map_err(|error| NoConfig::Unusable(error.to_string()))?;
     Ok(ConfigInForce {
         sequence: support.config_seq(),
         batch: support.batch_config(),

@@ -364,6 +364,10 @@ impl ConsenterSupport for ChainSupport {
         self.rules().batch()
     }
 
+    fn consensus_type(&self) -> String {
+        self.rules().bundle().orderer().consensus_type.kind.clone()
+    }
+
     fn consensus_metadata(&self) -> Bytes {
         self.rules().bundle().orderer().consensus_type.metadata.clone()
     }

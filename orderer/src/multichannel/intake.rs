@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use configtx::identity::verify_batch;
-use consensus::{Chain, Submission};
+use consensus::{Chain, Members, Submission};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use protos::ChannelId;
@@ -13,7 +13,8 @@ use protos::ChannelId;
 use super::manager::{Channels, Manager};
 use crate::broadcast::{Accepted, Intake, Refusal};
 use crate::metrics::MessageType;
-use crate::processor::{self, Prepared, ProcessError, Proposer, Rules, Verdict};
+use crate::processor::config_update::Admitted;
+use crate::processor::{self, Checked, Prepared, ProcessError, Proposer, Rules, Verdict};
 
 /// How long a client waits for room on the disk before it is told to come again.
 const PAUSE_TIME_MAX: Duration = Duration::from_secs(2);
@@ -141,18 +142,45 @@ impl Manager {
     ) -> Result<Submission, ProcessError> {
         let checked = match verdict {
             Verdict::Ready(checked) => checked,
-            Verdict::Update(update) => update.propose(&Proposer {
-                identity: &self.node().identity,
-                nonce: rand::random(),
-                members: &chain.members(),
-                now,
-            })?,
+            Verdict::Update(update) => self.propose(&update, &chain.members(), now)?,
         };
         Ok(Submission {
             envelope: checked.envelope,
             kind: checked.kind,
             config_seq: checked.config_seq,
         })
+    }
+}
+
+impl Manager {
+    /// Makes the config envelope. What only the number of those alive speaks against, while that is not known, is no
+    /// mistake of whoever sent it.
+    fn propose(
+        &self,
+        update: &Admitted,
+        members: &Members,
+        now: SystemTime,
+    ) -> Result<Checked, ProcessError> {
+        let propose = |members| {
+            update.propose(&Proposer {
+                identity: &self.node().identity,
+                nonce: rand::random(),
+                members,
+                now,
+            })
+        };
+        let proposed = propose(members);
+        if proposed.is_ok() || !members.active.is_empty() || members.ids.len() < 2 {
+            return proposed;
+        }
+        let all_alive = Members {
+            active: members.ids.clone(),
+            ..members.clone()
+        };
+        match propose(&all_alive) {
+            Ok(_) => Err(ProcessError::MembersUnknown),
+            Err(_) => proposed,
+        }
     }
 }
 

@@ -4,7 +4,7 @@
 //! (`docs/spec/behaviour.md` §8). No lock is held on the way, whatever comes of it.
 
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use configtx::update::Update;
@@ -18,6 +18,11 @@ use super::health::Health;
 use super::manager::Manager;
 use crate::admin::UpdateError;
 use crate::processor::{self, ProcessError};
+
+/// How long an update waits until it is known who is alive: a leader tells it again after an election timeout.
+const MEMBERS_TIME_MAX: Duration = Duration::from_secs(6);
+/// Between two looks.
+const MEMBERS_PAUSE: Duration = Duration::from_millis(100);
 
 /// An update that was opened, and the channel it names.
 struct HandedIn {
@@ -64,14 +69,7 @@ impl Manager {
             Health::HalfRemoved(_) => return Err(UpdateError::RemovalFailed),
             _ => {}
         }
-        let manager = Arc::clone(self);
-        let checked = Arc::clone(&channel);
-        // Policies and signatures take their time, which the threads of the connections do not have.
-        let checked = tokio::task::spawn_blocking(move || manager.check_update(&checked, opened));
-        let (chain, submission) = checked
-            .await
-            .map_err(|error| UpdateError::Internal(error.to_string()))?
-            .map_err(|error| refused(channel.id(), error.to_string()))?;
+        let (chain, submission) = self.checked_update(&channel, opened).await?;
         let taken = chain.enqueue(submission).await;
         // What becomes of it shows in the blocks, as for a client that broadcasts at level `accepted`.
         drop(taken.map_err(|error| {
@@ -79,6 +77,29 @@ impl Manager {
             refused(channel.id(), format!("{status}: rejected by Configure: {error}"))
         })?);
         Ok(channel)
+    }
+
+    /// Checks an update; waits a while where it is not known yet who is alive, as on a follower just started.
+    async fn checked_update(
+        self: &Arc<Self>,
+        channel: &Arc<Channel>,
+        opened: Opened,
+    ) -> Result<(Arc<dyn Chain>, Submission), UpdateError> {
+        let until = Instant::now() + MEMBERS_TIME_MAX;
+        loop {
+            let (manager, checked, opened) = (Arc::clone(self), Arc::clone(channel), opened.clone());
+            // Policies and signatures take their time, which the threads of the connections do not have.
+            let checked = tokio::task::spawn_blocking(move || manager.check_update(&checked, opened));
+            let checked = checked
+                .await
+                .map_err(|error| UpdateError::Internal(error.to_string()))?;
+            match checked {
+                Err(ProcessError::MembersUnknown) if Instant::now() < until => {
+                    tokio::time::sleep(MEMBERS_PAUSE).await;
+                }
+                checked => return checked.map_err(|error| refused(channel.id(), error.to_string())),
+            }
+        }
     }
 
     fn check_update(

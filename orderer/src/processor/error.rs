@@ -25,6 +25,9 @@ pub enum ProcessError {
         /// Why.
         reason: String,
     },
+    /// A change of members that cannot be judged yet.
+    #[error("it is not known yet which consenters are alive: the leader has not told this node")]
+    MembersUnknown,
     /// A CONFIG envelope, which only orderers make.
     #[error("message is of type that cannot be processed directly")]
     NotDirect,
@@ -99,7 +102,9 @@ impl ProcessError {
         match self {
             Self::InitialChecks(error) | Self::FinalChecks(error) => error.status(),
             Self::Denied { .. } => Status::Forbidden,
-            Self::Maintenance | Self::Unavailable { .. } | Self::Consensus(_) => Status::ServiceUnavailable,
+            Self::Maintenance | Self::Unavailable { .. } | Self::MembersUnknown | Self::Consensus(_) => {
+                Status::ServiceUnavailable
+            }
             Self::Unreadable(_)
             | Self::UnknownChannel
             | Self::NotDirect
@@ -121,7 +126,7 @@ impl ProcessError {
             Self::InitialChecks(error) | Self::FinalChecks(error) => error.reason(),
             Self::Unreadable(_) => "unreadable",
             Self::UnknownChannel => "unknown_channel",
-            Self::Unavailable { .. } => "unavailable",
+            Self::Unavailable { .. } | Self::MembersUnknown => "unavailable",
             Self::NotDirect => "not_direct",
             Self::NoLongerSupported => "no_longer_supported",
             Self::Maintenance => "maintenance",

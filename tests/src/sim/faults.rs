@@ -201,7 +201,9 @@ impl World {
             return Ok(false);
         };
         process.member = None;
-        let Origin { genesis, first } = process.origin()?;
+        let Ok(Origin { genesis, first }) = process.origin() else {
+            return Ok(false); // its machine is going down
+        };
         let retired = Retired {
             genesis,
             first,

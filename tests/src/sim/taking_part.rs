@@ -398,7 +398,11 @@ impl World {
         let shown = told.iter().find(|node| self.height(**node) > Height(1));
         let event = if let Some(source) = shown {
             let source = self.nodes[*source].process.as_ref().ok_or("no process")?;
-            let is_known = source.origin()?.first == Some(first);
+            let Ok(origin) = source.origin() else {
+                self.after(ASK_EVERY, Happening::AsksWhatBecame(run, first));
+                return Ok(()); // its machine is going down
+            };
+            let is_known = origin.first == Some(first);
             Event::ChannelHasBlocks { is_known }
         } else if members.iter().all(|member| told.contains(member)) {
             return Err(format!(
@@ -551,7 +555,9 @@ impl World {
             let Some(process) = self.process(run) else {
                 return Ok(());
             };
-            let block = process.block(number)?;
+            let Ok(block) = process.block(number) else {
+                return self.disk_failed(run);
+            };
             self.step(run, Event::Pulled { block })?;
         }
         let Some(process) = self.process(run) else {

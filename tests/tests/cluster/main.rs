@@ -13,6 +13,7 @@
 //! | `behind` | late joiners, followers, joins with a later block |
 //! | `channels` | channels removed and made again, crashes in the middle of joins and removals |
 //! | `many` | 500 channels |
+//! | `migration` | a channel that changes its consensus type |
 //! | `ending` | nodes that are told to end |
 //! | `refused` | messages that no peer would send |
 //! | `relied_on` | other habits of `docs/spec/dropin.md` §3 and §5 |
@@ -26,6 +27,7 @@ mod ending;
 mod faults;
 mod many;
 mod membership;
+mod migration;
 mod quorum;
 mod refused;
 mod relied_on;
@@ -70,9 +72,11 @@ fn main() -> ExitCode {
         quorum::nodes_that_cannot_reach_the_addresses_for_clients_find_each_other,
         membership::a_node_whose_certificates_were_rotated_while_it_was_down_takes_part,
         membership::a_leader_that_removes_itself_hands_over_and_follows,
+        membership::members_change_through_a_follower_that_was_just_started,
         membership::a_node_that_was_down_when_it_was_removed_finds_out,
         membership::a_node_removed_and_added_again_takes_part_under_its_new_id,
         membership::one_node_grows_to_two_and_to_three,
+        migration::a_channel_that_moves_to_bft_is_ended_on_every_node_with_the_reason,
         wiped::a_wiped_node_does_not_vote_and_the_command_mends_it,
         wiped::a_node_that_lost_its_log_does_not_vote_and_the_command_mends_it,
         wiped::checkpoints_that_were_deleted_are_made_again,

@@ -78,6 +78,32 @@ pub(crate) async fn a_leader_that_removes_itself_hands_over_and_follows() {
     cluster.assert_no_panic();
 }
 
+/// It does not know yet who is alive: the update waits until it does, and is not refused.
+pub(crate) async fn members_change_through_a_follower_that_was_just_started() {
+    let mut cluster = Cluster::start(&ClusterSpec::of(4)).await;
+    let (all, oracle) = (cluster.all(), oracle());
+    cluster.orders(&all, &oracle).await;
+    let leader = cluster.leader().await;
+    let (follower, gone) = ((leader + 1) % 4, (leader + 2) % 4);
+    let update = cluster.removal(leader, gone).await;
+    cluster.members[follower].node.kill();
+    cluster.members[follower].node.start();
+    let led = async || {
+        cluster
+            .info(follower)
+            .await?
+            .consensus
+            .filter(|now| now.leader != 0)
+    };
+    cluster.wait_for_some("a leader", led).await;
+    let updated = cluster.admin(follower).update(update).await;
+    updated.unwrap_or_else(|error| panic!("refused at once: {error}"));
+    cluster.until_follower(gone).await;
+    let members: Vec<usize> = all.into_iter().filter(|node| *node != gone).collect();
+    cluster.orders(&members, &oracle).await;
+    cluster.assert_no_panic();
+}
+
 pub(crate) async fn a_node_that_was_down_when_it_was_removed_finds_out() {
     let mut cluster = Cluster::start(&ClusterSpec::of(4)).await;
     let (all, oracle) = (cluster.all(), oracle());

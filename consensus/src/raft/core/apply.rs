@@ -439,6 +439,16 @@ impl RaftCore {
         self.closed(open, turn);
     }
 
+    /// A config block is durable, and the channel is not one of raft any more.
+    pub(super) fn type_changed(&mut self, number: BlockNumber, turn: &mut Turn<'_>) {
+        let open = self.apply.close(number, true);
+        if let Some(members) = self.apply.awaited.take() {
+            self.members = members;
+        }
+        self.closed(open, turn);
+        self.fail_pending("the channel has another consensus type now", turn);
+    }
+
     fn closed(&mut self, open: Open, turn: &mut Turn<'_>) {
         self.note_durable();
         turn.resolve(open.tickets, Ok(open.number));

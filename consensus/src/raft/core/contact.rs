@@ -83,7 +83,7 @@ impl RaftCore {
             return;
         }
         let list = self.heard_lately();
-        let (ticks, again) = (self.ticks, 2 * self.election_ticks());
+        let (ticks, again) = (self.ticks, self.election_ticks());
         let contact = &mut self.contact;
         if list != contact.list {
             contact.list = list;

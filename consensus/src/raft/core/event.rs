@@ -72,6 +72,12 @@ pub enum Event {
         /// As it is in the ledger.
         block: Block,
     },
+    /// A config block is durable after which the channel has another consensus type: nothing more is ordered here, and
+    /// the driver ends the core once the others can know of the block.
+    TypeChanged {
+        /// The oldest block not reported yet.
+        number: BlockNumber,
+    },
     /// The ledger has what [`Action::CatchUp`](super::Action::CatchUp) asked for, or more.
     CaughtUp {
         /// Its newest block.

@@ -270,6 +270,7 @@ impl RaftCore {
     /// True while the next envelope may be ordered.
     fn may_order(&self, leading: &Leading) -> bool {
         leading.is_ready
+            && self.members.is_raft()
             && leading.proposed.len() < self.inflight_blocks_max()
             && leading.change_at.is_none()
             && !self.apply.is_held()

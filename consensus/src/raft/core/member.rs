@@ -101,6 +101,11 @@ impl Membership {
         self.consenters = new.to_vec();
     }
 
+    /// False once the channel has another consensus type.
+    pub(super) fn is_raft(&self) -> bool {
+        self.is_raft
+    }
+
     /// What a block carries. Empty after a change of consensus type.
     pub(super) fn metadata(&self) -> ConsenterMetadata {
         if !self.is_raft {

@@ -241,6 +241,7 @@ impl RaftCore {
             Event::Persisted { number } => self.persisted(number, turn),
             Event::Written { number } => self.written(number, turn),
             Event::ConfigApplied { number, config } => self.config_applied(number, &config, turn),
+            Event::TypeChanged { number } => self.type_changed(number, turn),
             Event::Pulled { block } => self.look_through(&block, turn),
             Event::CaughtUp { tip, config } => self.caught_up(&tip, &config, turn),
             Event::ChannelIsNew => self.bootstrap(turn),

@@ -14,7 +14,7 @@ use tokio::time::sleep;
 use crate::block_source::{BlockSource, Heights};
 use crate::raft::core::Event;
 use crate::raft::notices::Notices;
-use crate::raft::opening::{config_in_force, tip};
+use crate::raft::opening::{NoConfig, config_in_force, tip};
 use crate::support::{ConsenterSupport, WriteError};
 
 /// Between two rounds of asking whether the channel is new: it doubles from the first to the last.
@@ -237,9 +237,9 @@ fn read_pulled(
 }
 
 /// What the core is told when the ledger has got blocks from others.
-pub(super) fn caught_up(support: &dyn ConsenterSupport) -> Result<Event, String> {
+pub(super) fn caught_up(support: &dyn ConsenterSupport) -> Result<Event, NoConfig> {
     let config = config_in_force(support)?;
-    let tip = tip(support, None, config.consenters.len())?;
+    let tip = tip(support, None, config.consenters.len()).map_err(NoConfig::Unusable)?;
     Ok(Event::CaughtUp { tip, config })
 }
 

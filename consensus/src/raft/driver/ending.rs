@@ -46,6 +46,7 @@ impl Driver {
             Ending::Failed(failure) => failure.to_string(),
             Ending::Ended(Ended::Halted) => "the chain stopped before its block was seen".to_owned(),
             Ending::Ended(Ended::NotMember) => "this node is no consenter of the channel any more".to_owned(),
+            Ending::Ended(Ended::OtherType) => "the channel has another consensus type now".to_owned(),
             Ending::Ended(Ended::LostLog { reason }) => reason.clone(),
         };
         self.open

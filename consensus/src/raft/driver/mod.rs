@@ -41,7 +41,7 @@ use super::core::{Action, Event, Notice, RaftCore};
 use super::inbox::Received;
 use super::log_writer::{ChannelLog, Progress};
 use super::notices::Notices;
-use super::opening::config_in_force;
+use super::opening::{NoConfig, config_in_force};
 use crate::backlog::Backlog;
 use crate::batch_timer::{BatchTimer, asked_to_halt};
 use crate::chain::{ChainFailure, Ended, SubmissionKind};
@@ -90,6 +90,8 @@ pub(super) struct Driver {
     /// When a halt that was asked for ends, whatever is left; none where nobody else could go on with it.
     halt_by: Option<Instant>,
     is_halting: bool,
+    /// When it ends since the channel is of another consensus type now.
+    leaves_at: Option<Instant>,
     log: ChannelLog,
     /// The last write handed to the log, when the oldest unconfirmed one was, and the last confirmed one.
     written: u64,
@@ -165,6 +167,7 @@ impl Driver {
             halt,
             halt_by: None,
             is_halting: false,
+            leaves_at: None,
             log,
             written: 0,
             written_at: None,
@@ -268,6 +271,7 @@ impl Driver {
             self.step(Event::StepAside);
         }
         self.stop_if_forgotten();
+        self.stop_if_other_type();
         self.is_news = true;
         self.suspect_eviction();
     }
@@ -359,7 +363,8 @@ impl Driver {
     fn caught_up(&mut self) {
         match asking::caught_up(&*self.support) {
             Ok(event) => self.step(event),
-            Err(reason) => self.broken(self.support.height().0, reason),
+            Err(NoConfig::OtherType(_)) => self.ending = Some(Ending::Ended(Ended::OtherType)),
+            Err(NoConfig::Unusable(reason)) => self.broken(self.support.height().0, reason),
         }
     }
 
@@ -374,6 +379,10 @@ impl Driver {
         let is_config = matches!(event, Event::ConfigApplied { .. });
         if matches!(event, Event::BatchTimerFired { .. }) {
             self.watch.pending(false);
+        }
+        if let Event::TypeChanged { number } = event {
+            self.notices.type_changed(number, &self.support.consensus_type());
+            self.leaves_at = Some(Instant::now() + 2 * self.chosen.election_timeout);
         }
         self.core.step(event, &*self.support, &mut self.actions);
         self.carry_out();
@@ -402,6 +411,14 @@ impl Driver {
         let is_left_alone = self.suspicion.leaderless_for() >= 2 * self.chosen.election_timeout;
         if is_left_alone && !self.is_listed() && self.ending.is_none() {
             self.ending = Some(Ending::Ended(Ended::NotMember));
+        }
+    }
+
+    /// The channel is of another type, and this member has stayed long enough for the others to hear so.
+    fn stop_if_other_type(&mut self) {
+        let is_time = self.leaves_at.is_some_and(|at| at <= Instant::now());
+        if is_time && self.ending.is_none() {
+            self.ending = Some(Ending::Ended(Ended::OtherType));
         }
     }
 
@@ -585,7 +602,8 @@ fn report(result: Result<(), WriteError>, written: Event) -> Event {
 fn config_applied(support: &dyn ConsenterSupport, number: BlockNumber) -> Event {
     match config_in_force(support) {
         Ok(config) => Event::ConfigApplied { number, config },
-        Err(reason) => Event::WriteFailed(WriteError {
+        Err(NoConfig::OtherType(_)) => Event::TypeChanged { number },
+        Err(NoConfig::Unusable(reason)) => Event::WriteFailed(WriteError {
             number,
             reason: format!("it is written, and a raft chain cannot go on with its config: {reason}"),
         }),

@@ -260,6 +260,10 @@ impl ConsenterSupport for Support {
         }
     }
 
+    fn consensus_type(&self) -> String {
+        "etcdraft".to_owned()
+    }
+
     fn consensus_metadata(&self) -> Bytes {
         let metadata = ConfigMetadata {
             consenters: self.members(),

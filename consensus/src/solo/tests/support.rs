@@ -149,6 +149,10 @@ impl ConsenterSupport for Shared {
         }
     }
 
+    fn consensus_type(&self) -> String {
+        "solo".to_owned()
+    }
+
     fn consensus_metadata(&self) -> bytes::Bytes {
         bytes::Bytes::new()
     }

@@ -131,6 +131,7 @@ impl Turns {
             Part::Nothing => None,
             Part::Chain { chain, .. } => match chain.ended().await {
                 Ok(Ended::Halted) => self.stopped(),
+                Ok(Ended::OtherType) => Some(Next::ByConfig),
                 Ok(Ended::NotMember) => Some(self.after_not_member(&**chain)),
                 Ok(Ended::LostLog { reason }) => Some(Next::Follow {
                     unfit: own_id(&**chain),
