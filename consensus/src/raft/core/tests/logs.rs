@@ -427,3 +427,37 @@ fn a_member_comes_back_under_its_id_after_it_only_followed() {
         "the log is ahead again"
     );
 }
+
+/// Else its entries would be taken for those of the new id after a crash.
+#[test]
+fn the_log_of_a_former_id_goes_whole_with_the_first_write() {
+    let (mut world, behind) = far_behind();
+    let node = world.leader().unwrap();
+    world.crash(node);
+    let before = world.nodes[&node].log.clone();
+    assert!(before.checkpoint.is_some() && !before.entries.is_empty());
+    let log = &mut world.nodes.get_mut(&node).unwrap().log;
+    log.identity.as_mut().unwrap().id = ConsenterId(9);
+    world.start(node).unwrap();
+    world.start(behind).unwrap();
+    world.nodes.get_mut(&node).unwrap().is_log_slow = true;
+    for _ in 0..2 * ELECTION {
+        world.tick(1);
+        if !world.nodes[&node].log_writes.is_empty() {
+            break;
+        }
+    }
+    let (_, first) = world
+        .nodes
+        .get_mut(&node)
+        .unwrap()
+        .log_writes
+        .pop_front()
+        .unwrap();
+    let mut log = before;
+    log.apply(&first);
+    assert_eq!((log.entries, log.checkpoint), (first.entries, first.checkpoint));
+    assert_eq!(log.identity.unwrap().id, ConsenterId(node));
+    assert!(log.members.voters.is_empty());
+    assert!(log.hard_state.commit == 0 || first.hard_state == Some(log.hard_state));
+}

@@ -308,3 +308,23 @@ fn what_no_leader_took_for_a_minute_is_given_up() {
         Some(Err(TicketError::Dropped { reason }))
     );
 }
+
+/// Two nodes are given equal envelopes. What one sees in a block need not have come from it, so the leader must not wait
+/// for that number.
+#[test]
+fn a_leader_is_told_which_numbers_it_need_not_wait_for() {
+    let mut world = World::running(&[1, 2, 3]);
+    let (leader, sender) = (world.leader().unwrap(), world.follower());
+    world.cut.insert((sender, leader));
+    let (equal, after) = (world.submit(sender, "equal"), world.submit(sender, "after"));
+    world.run();
+    world.cut.clear();
+    world.submit(leader, "equal");
+    world.run();
+    assert!(matches!(world.told(sender, equal), Some(Ok(_))));
+    assert_eq!(world.told(sender, after), None, "it was lost on its way");
+    world.tick(3 * ELECTION);
+    assert!(matches!(world.told(sender, after), Some(Ok(_))));
+    assert_eq!(world.names(sender).concat(), ["equal", "after"]);
+    world.assert_no_fork();
+}
