@@ -25,9 +25,7 @@
 //! call, and nothing there takes a lock or allocates. What is only looked at now and then is not counted at all, but
 //! read when somebody looks ([`Metrics::sample_with`]).
 //!
-//! Own code and no crate, for three reasons: the series of a removed channel must go, of which a crate with hidden
-//! labels keeps no list; statsd wants what came since the last time, of histograms as well; and the crate `prometheus`
-//! brings `protobuf` into the way of every scrape.
+//! Own code and no crate: `docs/adr/022-metrics-are-counted-by-own-code.md` has the reasons, and what counting costs.
 
 pub mod channel;
 pub mod disk;

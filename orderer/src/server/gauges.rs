@@ -11,6 +11,7 @@ use crate::admin::{ChannelInfo, Registrar as _, Relation, Status};
 use crate::cluster::{Cluster, Refused};
 use crate::config::Config;
 use crate::logging::entries::Counted;
+use crate::metrics::family::Collect as _;
 use crate::metrics::{ChannelMetrics, Families, Metrics, disk};
 use crate::multichannel::channel::{Channel, Part};
 use crate::multichannel::health::Health;
@@ -123,20 +124,49 @@ fn sample_channel(counted: &ChannelMetrics, families: &Families, channel: &Chann
     counted
         .member(&families.ours.standing.quarantined, &[])
         .set_flag(is_quarantined);
-    match &*channel.part() {
+    let cluster = match &*channel.part() {
         Part::Chain { chain, .. } => {
             let status = chain.status();
-            counted
-                .member(&families.ours.path.dropped, &[])
-                .raise_to(status.dropped);
+            let dropped = counted.member(&families.ours.path.dropped, &[]);
+            dropped.raise_to(status.dropped);
             sample_load(counted, families, chain.load());
-            if let Some(cluster) = status.cluster {
-                let members = chain.members();
-                sample_raft(counted, families, info, &cluster, &members);
-            }
+            status.cluster.map(|cluster| (cluster, chain.members()))
         }
-        Part::Follower { follower, .. } => sample_follower(counted, families, &follower.status()),
-        Part::Nothing => {}
+        Part::Follower { follower, .. } => {
+            sample_load(counted, families, following(&follower.status()));
+            None
+        }
+        Part::Nothing => None,
+    };
+    // What a chain knew when it ended is not how things stand.
+    match cluster.filter(|_| channel.health() == Health::Running) {
+        Some((cluster, members)) => sample_raft(counted, families, info, &cluster, &members),
+        None => forget_raft(families, channel.id().as_str()),
+    }
+}
+
+/// What waits for a follower: blocks that it knows of.
+fn following(status: &FollowerStatus) -> ChainLoad {
+    ChainLoad {
+        behind: status.known.0.saturating_sub(status.height.0),
+        ..ChainLoad::default()
+    }
+}
+
+/// Whoever orders a channel no longer says nothing about who leads it.
+fn forget_raft(families: &Families, channel: &str) {
+    let (consensus, ours) = (&families.consensus, &families.ours.standing);
+    for gauge in [
+        &consensus.is_leader,
+        &consensus.cluster_size,
+        &consensus.active_nodes,
+        &consensus.committed_block,
+        &ours.leader_id,
+        &ours.term,
+        &ours.quorum_have,
+        &ours.quorum_need,
+    ] {
+        gauge.forget("channel", channel);
     }
 }
 
@@ -204,7 +234,58 @@ fn sample_raft(
         .set_count(size / 2 + 1);
 }
 
-fn sample_follower(counted: &ChannelMetrics, families: &Families, status: &FollowerStatus) {
-    let behind = status.known.0.saturating_sub(status.height.0);
-    counted.member(&families.ours.standing.lag, &[]).set_count(behind);
+#[cfg(test)]
+mod tests {
+    use protos::{ChannelId, ConsenterId, Height};
+
+    use super::*;
+
+    #[test]
+    fn a_channel_that_is_ordered_here_no_longer_has_no_leader_by_this_node() {
+        let metrics = Metrics::default();
+        let id = ChannelId::parse("ch").unwrap();
+        let counted = metrics.open_channel(&id);
+        let info = ChannelInfo {
+            name: id,
+            relation: Relation::Consenter,
+            status: Status::Active,
+            height: Height(5),
+            consensus: None,
+            reason: None,
+        };
+        let cluster = ClusterStatus {
+            id: ConsenterId(2),
+            members: vec![ConsenterId(1), ConsenterId(2), ConsenterId(3)],
+            term: 4,
+            leader: Some(ConsenterId(2)),
+            active: Vec::new(),
+            trouble: None,
+        };
+        let members = Members {
+            ids: cluster.members.clone(),
+            active: vec![ConsenterId(1), ConsenterId(2)],
+        };
+        sample_raft(&counted, metrics.families(), &info, &cluster, &members);
+        let text = || String::from_utf8(metrics.render().1.to_vec()).unwrap();
+        for line in [
+            "consensus_etcdraft_is_leader{channel=\"ch\"} 1\n",
+            "consensus_etcdraft_committed_block_number{channel=\"ch\"} 4\n",
+            "consensus_etcdraft_active_nodes{channel=\"ch\"} 2\n",
+            "ordain_raft_quorum_need{channel=\"ch\"} 2\n",
+            "ordain_raft_leader_id{channel=\"ch\"} 2\n",
+        ] {
+            assert!(text().contains(line), "{line}");
+        }
+        forget_raft(metrics.families(), "ch");
+        for name in [
+            "is_leader",
+            "active_nodes",
+            "quorum_need",
+            "leader_id",
+            "raft_term",
+        ] {
+            assert!(!text().contains(&format!("{name}{{")), "{name}");
+        }
+        assert!(text().contains("consensus_etcdraft_leader_changes{channel=\"ch\"} 0\n"));
+    }
 }
