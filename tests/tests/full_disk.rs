@@ -109,7 +109,7 @@ async fn run_low_and_free() {
     tokio::time::sleep(Duration::from_millis(200)).await;
     assert_refused_for_room(&network).await;
     fs::remove_file(&fillers[0]).expect("removed");
-    network.node.wait_for("intake goes on", PATIENCE);
+    network.node.wait_for("intake goes on: there is room", PATIENCE);
     orders(&network.connect().await, &network.signer()).await;
     assert!(!network.node.stderr().contains(PAUSED), "no write ever failed");
 }

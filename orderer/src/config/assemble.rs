@@ -77,7 +77,6 @@ impl Assembly<'_> {
             },
             connection_timeout: self.values.duration("General.ConnectionTimeout"),
             recv_bytes_max: self.bytes("General.MaxRecvMsgSize"),
-            send_bytes_max: self.bytes("General.MaxSendMsgSize"),
             local_msp_dir: PathBuf::from(self.values.text("General.LocalMSPDir")),
             local_msp_id: self.values.text("General.LocalMSPID").to_owned(),
             bccsp: self.bccsp(),

@@ -153,7 +153,12 @@ pub const KEYS: &[Key] = &[
     or_zero(key("General.Backoff.MaxDelay", Kind::Duration, "0s")),
     or_zero(key("General.ConnectionTimeout", Kind::Duration, "5s")),
     or_zero(key("General.MaxRecvMsgSize", Kind::Size, "104857600")),
-    or_zero(key("General.MaxSendMsgSize", Kind::Size, "104857600")),
+    or_zero(unsupported(
+        "General.MaxSendMsgSize",
+        Kind::Size,
+        "104857600",
+        "a block is sent whatever its size, since no reader could go on without it; who takes less refuses it",
+    )),
     key("General.Throttling.Rate", Kind::Count, "0"),
     or_zero(key("General.Throttling.InactivityTimeout", Kind::Duration, "5s")),
     or_zero(key("General.Limits.Connections", Kind::Count, "10000")),

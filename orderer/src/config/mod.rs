@@ -115,8 +115,6 @@ pub struct General {
     pub connection_timeout: Duration,
     /// Largest gRPC message taken, in bytes. Default 100 MiB.
     pub recv_bytes_max: usize,
-    /// Largest gRPC message sent, in bytes. Default 100 MiB.
-    pub send_bytes_max: usize,
     /// Folder with this node's certificate and key. Default `msp` beside the file.
     pub local_msp_dir: PathBuf,
     /// Its organisation. Default `SampleOrg`.

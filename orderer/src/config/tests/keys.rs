@@ -23,7 +23,6 @@ const DEFAULTS: &[(&str, &str)] = &[
     ("General.Backoff.MaxDelay", "2m0s"),
     ("General.ConnectionTimeout", "5s"),
     ("General.MaxRecvMsgSize", "104857600"),
-    ("General.MaxSendMsgSize", "104857600"),
     ("General.Throttling.Rate", "0"),
     ("General.Throttling.InactivityTimeout", "5s"),
     ("General.Limits.Connections", "10000"),
