@@ -259,6 +259,7 @@ mod tests {
             term: 4,
             leader: Some(ConsenterId(2)),
             active: Vec::new(),
+            answering: None,
             trouble: None,
         };
         let members = Members {
