@@ -379,10 +379,10 @@ fn what_cannot_be_done_is_refused_with_code_1() {
         (&["verify"][..], "no orderer.yaml found"),
         (&["verify", "--location", "nowhere"], "is no folder"),
         (&["verify", "Wrong", "--location", "empty"], "illegal characters"),
-        (&["verify", "ch1", "--location", "empty"], "has no channel ch1"),
+        (&["verify", "ch1", "--location", "empty"], "is no data folder"),
         (
             &["export", "ch1", "-o", "x", "--location", "empty"],
-            "cannot read",
+            "is no data folder",
         ),
         (&["export", "ch1", "--location", "empty"], "--output"),
         (

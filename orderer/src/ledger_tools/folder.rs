@@ -89,6 +89,14 @@ impl Folder {
                 .next("name the node's data folder (FileLedger.Location) with --location"));
         }
         match ledger::foreign::find(location) {
+            Ok(None) if !location.join(CHAINS).is_dir() => {
+                let what = format!(
+                    "{} is no data folder: it has no folder `chains`",
+                    location.display()
+                );
+                Err(Failure::new(what)
+                    .next("name the node's data folder (FileLedger.Location) with --location"))
+            }
             Ok(None) => Ok(()),
             Ok(Some(file)) => Err(Failure::new(FactoryError::Foreign {
                 location: location.clone(),
