@@ -178,7 +178,7 @@ impl World {
             return Ok(());
         }
         let joins_late = self.chance.happens(300);
-        if !self.keeps_what_it_owes(run)? {
+        if !self.keeps_what_it_owes(run) {
             return self.disk_failed(run);
         }
         let Some(process) = self.nodes[node].process.take() else {
@@ -195,14 +195,14 @@ impl World {
     }
 
     /// Ends the chain, and keeps of its log what is owed to the others; false if the disk failed.
-    fn keeps_what_it_owes(&mut self, run: Run) -> Result<bool, String> {
+    fn keeps_what_it_owes(&mut self, run: Run) -> bool {
         let root = self.nodes[run.node].disk.root();
         let Some(process) = self.process(run) else {
-            return Ok(false);
+            return false;
         };
         process.member = None;
         let Ok(Origin { genesis, first }) = process.origin() else {
-            return Ok(false); // its machine is going down
+            return false; // its machine is going down
         };
         let retired = Retired {
             genesis,
@@ -215,6 +215,6 @@ impl World {
             }
             log.sync()
         });
-        Ok(kept.is_ok())
+        kept.is_ok()
     }
 }
