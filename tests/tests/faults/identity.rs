@@ -203,7 +203,9 @@ async fn a_node_without_its_signing_key_says_which_files_do_not_fit() {
 async fn a_node_without_its_tls_key_says_of_which_listener_and_file() {
     let mut network = Network::new(&NetworkSpec::default());
     // It has the same files, and is opened first.
-    network.node.set_variable("ORDERER_OPERATIONS_TLS_ENABLED", "false");
+    network
+        .node
+        .set_variable("ORDERER_OPERATIONS_TLS_ENABLED", "false");
     let [_, tls] = network.node_folders();
     let key = fs::read(tls.join("server.key")).expect("a key");
     for (bytes, text) in [
