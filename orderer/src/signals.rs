@@ -3,7 +3,7 @@
 //! | signal | what happens |
 //! |---|---|
 //! | SIGTERM, SIGINT | the node ends in order ([`shutdown`](crate::shutdown)); the second one ends it at once |
-//! | SIGUSR1 | a report of threads and tasks goes to the log ([`report`](crate::report)) |
+//! | SIGUSR1 | a report of threads and tasks goes to the log ([`report`]) |
 //! | SIGHUP | files are read again |
 //! | SIGQUIT | the report, then the end at once with [`QUIT_STATUS`] |
 //!

@@ -3,7 +3,7 @@
 //!
 //! Each request is one file with the bytes as they came, named `<nanoseconds since 1970>_<number>.Broadcast` or
 //! `.Deliver`. A thread of its own writes them from a bounded queue: a disk that is slow or full costs files, never a
-//! client's time and never more memory than [`QUEUE_BYTES_MAX`]. What is lost is counted and said now and then.
+//! client's time and never more memory than `QUEUE_BYTES_MAX`. What is lost is counted and said now and then.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};

@@ -8,7 +8,7 @@
 //! | `message` | what is said | a text's format |
 //! | `module` | the logger | a text's format |
 //! | `shortfunc` | the module of the code, without those around it | a text's format |
-//! | `time` | when | a time layout of Go ([`layout`](super::layout)) |
+//! | `time` | when | a time layout of Go ([`layout`](mod@super::layout)) |
 //!
 //! The fields of an entry follow at the end of the line, ` key=value` for each.
 

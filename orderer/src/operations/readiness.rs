@@ -1,6 +1,6 @@
 //! Whether the node, and each of its channels, does what it is there for: what `/readyz` says.
 //!
-//! A pure judgement over [`Facts`]; [`facts`](super::facts) gathers them. A reason that *blocks* makes the node, or the
+//! A pure judgement over [`Facts`]; `facts` gathers them. A reason that *blocks* makes the node, or the
 //! channel, not ready; the others are warnings, for a person to act on before they block.
 
 use std::path::PathBuf;

@@ -2,7 +2,7 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`reference`] | those of the reference, since dashboards and alerts are written for them |
+//! | [`mod@reference`] | those of the reference, since dashboards and alerts are written for them |
 //! | [`ours`] | those that begin with `ordain_` |
 //! | [`protection`] | of these, what is turned away |
 //!
