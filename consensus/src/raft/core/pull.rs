@@ -58,11 +58,12 @@ impl RaftCore {
         }
     }
 
-    /// The first of the pulled blocks that no entry of the log will show, if envelopes of this node may be in them. The
-    /// driver reports all from there on as [`Event::Pulled`](super::Event::Pulled) before it says that they are there.
+    /// The first of the pulled blocks, if envelopes of this node may be in them: it may never see the entries of these
+    /// blocks, since a leader's state can stand for them. The driver reports all from there on as
+    /// [`Event::Pulled`](super::Event::Pulled) before it says that they are there.
     pub fn unseen_from(&self) -> Option<BlockNumber> {
-        let is_for_state = self.apply.pulled_for.is_some() && self.pending.has_handed();
-        is_for_state.then(|| BlockNumber(self.apply.seen().0 + 1))
+        let has_handed = self.pending.has_handed();
+        has_handed.then(|| BlockNumber(self.apply.seen().0 + 1))
     }
 
     /// One of the pulled blocks.

@@ -164,6 +164,37 @@ fn what_was_handed_before_a_state_was_taken_over_is_found_in_the_pulled_blocks()
 }
 
 #[test]
+fn what_was_handed_is_found_although_its_block_came_before_the_state_that_stands_for_it() {
+    let mut world = World::of(&[1, 2, 3]);
+    world.snapshot_interval = 1;
+    for id in [1, 2, 3] {
+        world.join(id, &[1, 2, 3]);
+    }
+    world.start_all();
+    let leader = world.elect();
+    let behind = world.follower();
+    let ticket = world.submit(behind, "handed");
+    world.deliver();
+    for other in [1, 2, 3] {
+        world.cut.extend([(other, behind), (behind, other)]);
+    }
+    for count in 0..30 {
+        world.order_large(leader, &format!("e{count}"), 100_000);
+    }
+    world.tick(3 * ELECTION);
+    world.cut.clear();
+    let through = BlockNumber(30);
+    world.step(behind, Event::Behind { through });
+    world.run();
+    world.elect();
+    world.tick(4 * ELECTION);
+    assert!(world.core(behind).node.window().base().index > 3, "by its state");
+    assert!(world.told(behind, ticket).unwrap().is_ok());
+    let all = world.names(behind).concat();
+    assert_eq!(all.iter().filter(|name| *name == "handed").count(), 1);
+}
+
+#[test]
 fn what_no_leader_has_seen_is_handed_again_after_a_state_was_taken_over() {
     let (mut world, behind, ticket) = handed_before_a_state_is_taken_over(false);
     world.tick(4 * ELECTION);
