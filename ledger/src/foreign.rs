@@ -35,7 +35,7 @@ pub fn find(location: &Path) -> io::Result<Option<PathBuf>> {
 }
 
 /// What is in a folder, sorted; nothing if there is no such folder.
-fn entries(folder: &Path) -> io::Result<Vec<PathBuf>> {
+pub fn entries(folder: &Path) -> io::Result<Vec<PathBuf>> {
     if !folder.is_dir() {
         return Ok(Vec::new());
     }

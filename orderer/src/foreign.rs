@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use ledger::FactoryError;
+use ledger::foreign::entries;
 
 use crate::config::Config;
 
@@ -74,17 +75,6 @@ fn find_below(root: &Path, suffix: &str, is_it: impl Fn(&Path) -> bool) -> io::R
         }
     }
     Ok(None)
-}
-
-/// What is in a folder, sorted; nothing if it is none.
-fn entries(folder: &Path) -> io::Result<Vec<PathBuf>> {
-    if !folder.is_dir() {
-        return Ok(Vec::new());
-    }
-    let entries = fs::read_dir(folder)?.map(|entry| entry.map(|entry| entry.path()));
-    let mut entries = entries.collect::<io::Result<Vec<_>>>()?;
-    entries.sort();
-    Ok(entries)
 }
 
 #[cfg(test)]
