@@ -4,14 +4,20 @@ use crate::support::WriteError;
 
 use super::*;
 
-/// Three members, of which one was down while more was ordered than a leader keeps.
-fn far_behind() -> (World, u64) {
+/// Three members that make a checkpoint for each block.
+fn three_that_keep_little() -> World {
     let mut world = World::of(&[1, 2, 3]);
     world.snapshot_interval = 1;
     for id in [1, 2, 3] {
         world.join(id, &[1, 2, 3]);
     }
     world.start_all();
+    world
+}
+
+/// Three members, of which one was down while more was ordered than a leader keeps.
+fn far_behind() -> (World, u64) {
+    let mut world = three_that_keep_little();
     world.elect();
     let behind = world.follower();
     world.crash(behind);
@@ -127,12 +133,7 @@ fn a_crash_while_blocks_are_pulled_is_no_loss() {
 
 /// Three members; one handed an envelope to the leader and was then cut off, while more was ordered than is kept.
 fn handed_before_a_state_is_taken_over(is_ordered: bool) -> (World, u64, u64) {
-    let mut world = World::of(&[1, 2, 3]);
-    world.snapshot_interval = 1;
-    for id in [1, 2, 3] {
-        world.join(id, &[1, 2, 3]);
-    }
-    world.start_all();
+    let mut world = three_that_keep_little();
     let leader = world.elect();
     let behind = world.follower();
     let ticket = world.submit(behind, "handed");
@@ -165,12 +166,7 @@ fn what_was_handed_before_a_state_was_taken_over_is_found_in_the_pulled_blocks()
 
 #[test]
 fn what_was_handed_is_found_although_its_block_came_before_the_state_that_stands_for_it() {
-    let mut world = World::of(&[1, 2, 3]);
-    world.snapshot_interval = 1;
-    for id in [1, 2, 3] {
-        world.join(id, &[1, 2, 3]);
-    }
-    world.start_all();
+    let mut world = three_that_keep_little();
     let leader = world.elect();
     let behind = world.follower();
     let ticket = world.submit(behind, "handed");
