@@ -1,7 +1,7 @@
 //! `orderer ledger` and `ordain backup` as processes, beside nodes that run, are killed, and move.
 //!
 //! What they find in damaged folders is tested in `orderer/src/ledger_tools/tests.rs`; the pages `docs/operating/backup.md`
-//! and `recover.md` are run by the test `operating_pages`.
+//! and `recover.md` are run by the test `ledger_pages`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -18,6 +18,7 @@ use tests::fixture::binaries;
 use tests::fixture::cluster::check::oracle;
 use tests::fixture::cluster::{Cluster, ClusterSpec};
 use tests::fixture::network::{Network, NetworkSpec};
+use tests::fixture::process::Node;
 
 const CHANNEL: &str = "fixture";
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -84,8 +85,7 @@ async fn height(network: &Network) -> u64 {
 }
 
 fn stop(network: &mut Network) {
-    network.node.terminate();
-    assert!(network.node.wait_for_end(PATIENCE).success());
+    end(&mut network.node);
 }
 
 fn started(spec: &NetworkSpec, sizes: &[usize]) -> Network {
@@ -96,6 +96,12 @@ fn started(spec: &NetworkSpec, sizes: &[usize]) -> Network {
         order(&network, sizes).await;
     });
     network
+}
+
+/// Ends a node by SIGTERM.
+fn end(node: &mut Node) {
+    node.terminate();
+    assert!(node.wait_for_end(PATIENCE).success());
 }
 
 fn path(path: &Path) -> &str {
@@ -456,8 +462,7 @@ fn three_members_go_over_from_reference_folders_together_and_order() {
     runtime.block_on(cluster.orders(&all, &oracle));
     let height = runtime.block_on(cluster.equal_heights(&all, cluster.channel()));
     for member in &mut cluster.members {
-        member.node.terminate();
-        member.node.wait_for_end(PATIENCE);
+        end(&mut member.node);
         let checked = report(&ledger(member.folder(), &["verify", "--json"]), 0);
         assert_eq!(
             checked["channels"][0]["height"].as_u64(),
@@ -523,8 +528,7 @@ fn one_member_goes_over_while_the_others_run_and_takes_part_once_it_was_taken_of
     let mut cluster = runtime.block_on(Cluster::start(&ClusterSpec::of(3)));
     let all = cluster.all();
     runtime.block_on(cluster.orders(&all, &oracle));
-    cluster.members[2].node.terminate();
-    cluster.members[2].node.wait_for_end(PATIENCE);
+    end(&mut cluster.members[2].node);
     let reference = as_reference(&cluster, 2);
     let folder = cluster.members[2].folder().to_owned();
     ended(
@@ -556,8 +560,7 @@ fn a_log_from_an_old_copy_is_found_by_verify_and_such_a_member_only_follows() {
     let mut cluster = runtime.block_on(Cluster::start(&ClusterSpec::of(3)));
     let all = cluster.all();
     runtime.block_on(cluster.orders(&all, &oracle));
-    cluster.members[2].node.terminate();
-    cluster.members[2].node.wait_for_end(PATIENCE);
+    end(&mut cluster.members[2].node);
     let folder = cluster.members[2].folder().to_owned();
     let copied = Command::new("cp")
         .args(["-a", "wal", "wal.old"])
@@ -567,8 +570,7 @@ fn a_log_from_an_old_copy_is_found_by_verify_and_such_a_member_only_follows() {
     cluster.members[2].node.start();
     runtime.block_on(cluster.orders(&all, &oracle));
     runtime.block_on(cluster.equal_heights(&all, cluster.channel()));
-    cluster.members[2].node.terminate();
-    cluster.members[2].node.wait_for_end(PATIENCE);
+    end(&mut cluster.members[2].node);
     fs::remove_dir_all(folder.join("wal")).expect("removed");
     fs::rename(folder.join("wal.old"), folder.join("wal")).expect("moved");
     let checked = report(&ledger(&folder, &["verify", "--json"]), 2);

@@ -8,6 +8,7 @@ use consensus::raft::log::{Identity, LogWrite};
 use prost::Message as _;
 use protos::block::{Hash, is_config_block};
 use protos::wire::common::Block;
+use protos::wire::etcdraft::Consenter;
 use protos::{BlockNumber, ConsenterId, Height, SealedBlock};
 
 use super::config::in_force;
@@ -17,6 +18,7 @@ use super::node::{Member, Process};
 use super::seed::Micros;
 use super::timeline::{Happening, Parcel, Run, Stream};
 use super::world::{Holds, World};
+use crate::invariants::Violation;
 
 /// How often a node that lacks blocks asks for them.
 const PULL_EVERY: Micros = Micros::millis(120);
@@ -341,18 +343,25 @@ impl World {
 
     // Blocks of other nodes.
 
+    /// The consenters of the config in force, if the node runs and its member is so.
+    fn consenters_if(
+        &mut self,
+        run: Run,
+        is_so: impl Fn(&Member) -> bool,
+    ) -> Result<Option<Vec<Consenter>>, Violation> {
+        let Some(process) = self
+            .process(run)
+            .filter(|process| process.member.as_ref().is_some_and(is_so))
+        else {
+            return Ok(None);
+        };
+        Ok(Some(in_force(process.checks.rules())?.consenters))
+    }
+
     pub(super) fn asks_whether_new(&mut self, run: Run) -> Holds {
-        let Some(process) = self.process(run) else {
+        let Some(consenters) = self.consenters_if(run, |member| member.asks_whether_new)? else {
             return Ok(());
         };
-        let consenters = in_force(process.checks.rules())?.consenters;
-        if !process
-            .member
-            .as_ref()
-            .is_some_and(|member| member.asks_whether_new)
-        {
-            return Ok(());
-        }
         let members = consenters
             .iter()
             .filter_map(|consenter| Material::get().owner(&consenter.server_tls_cert));
@@ -375,17 +384,9 @@ impl World {
 
     /// Of two chains that could have been made of one genesis block there is but one here.
     pub(super) fn asks_what_became(&mut self, run: Run, first: Hash) -> Holds {
-        let Some(process) = self.process(run) else {
+        let Some(consenters) = self.consenters_if(run, |member| member.asks_what_became)? else {
             return Ok(());
         };
-        let consenters = in_force(process.checks.rules())?.consenters;
-        if !process
-            .member
-            .as_ref()
-            .is_some_and(|member| member.asks_what_became)
-        {
-            return Ok(());
-        }
         let owners = consenters
             .iter()
             .map(|one| Material::get().owner(&one.server_tls_cert));

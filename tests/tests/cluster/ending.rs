@@ -1,17 +1,28 @@
 //! Nodes that are told to end (SIGTERM): in order, in time, whatever the other members do, and without being missed.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use client::broadcast::Acknowledge;
 use tests::fixture::cluster::check::{PATIENCE, SubmitError, oracle};
 use tests::fixture::cluster::{Cluster, ClusterSpec};
+use tests::oracle::Oracle;
 
 /// The bound of an ending (`docs/operating/logging.md`), and something for a process that does not get a core at once.
 const END_TIME_MAX: Duration = Duration::from_secs(12);
 
 /// How long clients are watched after the leader has gone.
 const WATCHED: Duration = Duration::from_secs(4);
+
+/// A cluster that orders, and which of its members leads.
+async fn three_that_order() -> (Cluster, Arc<Oracle>, usize) {
+    let cluster = Cluster::start(&ClusterSpec::of(3)).await;
+    let oracle = oracle();
+    cluster.orders(&cluster.all(), &oracle).await;
+    let leader = cluster.leader().await;
+    (cluster, oracle, leader)
+}
 
 /// Submits through `node` at level `accepted`, so that something is on its way.
 async fn put_on_the_way(cluster: &Cluster, node: usize) {
@@ -35,10 +46,7 @@ fn ends_in_time(cluster: &mut Cluster, node: usize) {
 }
 
 pub(crate) async fn a_leader_ends_in_time_although_a_follower_is_down() {
-    let mut cluster = Cluster::start(&ClusterSpec::of(3)).await;
-    let (all, oracle) = (cluster.all(), oracle());
-    cluster.orders(&all, &oracle).await;
-    let leader = cluster.leader().await;
+    let (mut cluster, oracle, leader) = three_that_order().await;
     let [down, left] = [(leader + 1) % 3, (leader + 2) % 3];
     cluster.members[down].node.kill();
     put_on_the_way(&cluster, leader).await;
@@ -52,15 +60,12 @@ pub(crate) async fn a_leader_ends_in_time_although_a_follower_is_down() {
     assert!(log.contains(&text), "{log}");
     cluster.members[down].node.start();
     cluster.members[leader].node.start();
-    cluster.orders(&all, &oracle).await;
+    cluster.orders(&cluster.all(), &oracle).await;
     cluster.assert_no_panic();
 }
 
 pub(crate) async fn a_node_without_a_majority_ends_in_time() {
-    let mut cluster = Cluster::start(&ClusterSpec::of(3)).await;
-    let (all, oracle) = (cluster.all(), oracle());
-    cluster.orders(&all, &oracle).await;
-    let leader = cluster.leader().await;
+    let (mut cluster, oracle, leader) = three_that_order().await;
     let others = [(leader + 1) % 3, (leader + 2) % 3];
     for node in others {
         cluster.members[node].node.kill();
@@ -68,19 +73,16 @@ pub(crate) async fn a_node_without_a_majority_ends_in_time() {
     // It still thinks that it leads, and cannot have any of this ordered.
     put_on_the_way(&cluster, leader).await;
     ends_in_time(&mut cluster, leader);
-    for node in all.clone() {
+    for node in cluster.all() {
         cluster.members[node].node.launch();
     }
-    cluster.orders(&all, &oracle).await;
+    cluster.orders(&cluster.all(), &oracle).await;
     cluster.assert_no_panic();
 }
 
 /// The other members are stopped where they are, so the first signal is not done with at once.
 pub(crate) async fn a_second_signal_ends_a_node_at_once() {
-    let mut cluster = Cluster::start(&ClusterSpec::of(3)).await;
-    let (all, oracle) = (cluster.all(), oracle());
-    cluster.orders(&all, &oracle).await;
-    let leader = cluster.leader().await;
+    let (mut cluster, oracle, leader) = three_that_order().await;
     let others = [(leader + 1) % 3, (leader + 2) % 3];
     for node in others {
         cluster.members[node].node.pause();
@@ -104,7 +106,7 @@ pub(crate) async fn a_second_signal_ends_a_node_at_once() {
         cluster.members[node].node.resume();
     }
     cluster.members[leader].node.start();
-    cluster.orders(&all, &oracle).await;
+    cluster.orders(&cluster.all(), &oracle).await;
     cluster.assert_no_panic();
 }
 
