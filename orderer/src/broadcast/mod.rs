@@ -15,7 +15,7 @@
 //! | [`acknowledge`] | when SUCCESS is said: setting and request metadata |
 //! | [`refusals`] | what is said of them in the log |
 //! | [`reply`] | responses, encoded once |
-//! | `stream` | the three stages |
+//! | `stream` | the three stages, a file each |
 //! | `followed` | envelopes whose way is told to a collector |
 //!
 //! Not here: what is checked ([`Intake`]; see `processor`), and ordering (`consensus`).
