@@ -1,15 +1,20 @@
 mod crashes;
 mod parts;
 
+use std::path::Path;
 use std::time::SystemTime;
 
 use consensus::{EnqueueError, Submission, Ticket, TicketError};
-use protos::ConfigSeq;
-use protos::wire::common::Status;
+use ledger::LedgerOptions;
+use prost::Message as _;
+use protos::wire::common::{Block, Status};
 use protos::wire::orderer::BatchSize;
+use protos::{BlockNumber, ConfigSeq, Height};
 
 use super::*;
+use crate::admin::JoinError;
 use crate::broadcast::{Accepted, Intake as _, Refusal};
+use crate::multichannel::health::Health;
 use crate::multichannel::refused::Reports;
 use crate::testing::{self, Genesis};
 

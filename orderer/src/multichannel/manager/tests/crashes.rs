@@ -1,5 +1,7 @@
 //! What a crash can leave of a join or a removal, state by state, and what the next start makes of it.
 
+use protos::SealedBlock;
+
 use super::parts::{MEMBER, STRANGER, name, open_with};
 use super::*;
 use crate::multichannel::fakes::{CHANNEL, Fakes, block};
