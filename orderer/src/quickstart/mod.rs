@@ -17,13 +17,16 @@
 //! | `drill` | the leader is killed in the middle of it, and comes back |
 //! | `ledgers` | the ledgers of all nodes side by side |
 //! | `run` | the flow of it all |
-//! | `report`, `table`, `screen` | the texts, and how they come to the terminal |
+//! | `report`, `table`, `summary` | the texts: on the way, how the nodes stand, and what came of it all |
+//! | `commands` | how other programs of ours are called from where the user is |
+//! | `screen` | how texts come to the terminal |
 //! | `error` | what can go wrong, and what to do then |
 //!
 //! Not here: how identities, genesis blocks and a load are made. That is the client's library, used as anybody
 //! could use it: the node gets no special treatment.
 
 mod channel;
+mod commands;
 mod drill;
 mod error;
 mod layout;
@@ -37,6 +40,7 @@ mod report;
 mod run;
 mod screen;
 mod settings;
+mod summary;
 mod table;
 
 use std::path::PathBuf;

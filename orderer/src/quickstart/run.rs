@@ -17,8 +17,9 @@ use super::layout::Layout;
 use super::members::Watcher;
 use super::nodes::{Nodes, Remote};
 use super::order::{Order, Ordered};
-use super::report::{self, Summary};
+use super::report;
 use super::screen::Screen;
+use super::summary::Summary;
 
 /// How long after a failure a node may turn out to have died.
 const DEATH_TIME_MAX: Duration = Duration::from_millis(300);
