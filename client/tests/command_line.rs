@@ -104,11 +104,50 @@ fn a_mistake_in_a_file_is_named_with_line_and_key_and_nothing_is_made() {
 }
 
 #[test]
+fn a_file_that_asks_for_nothing_makes_nothing_and_that_is_said() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("other.yaml"), "General: {ListenPort: 7050}\n").unwrap();
+    for action in ["generate", "extend"] {
+        let output = ordain(folder.path(), &format!("crypto {action} --config other.yaml"));
+        let text = stderr(&output);
+        assert_eq!(output.status.code(), Some(0), "{text}");
+        assert!(text.starts_with("other.yaml: nothing to make"), "{text}");
+    }
+}
+
+#[test]
+fn what_is_missing_is_named_with_what_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    for (arguments, what, next) in [
+        (
+            "genesis --channel mych --crypto gone",
+            "gone/organisations.json",
+            "ordain crypto",
+        ),
+        ("deliver -c gone.json", "gone.json", "quickstart"),
+        (
+            "config set-batch --max-messages 5 --yes --sign-as A=gone -c gone.json",
+            "gone.json",
+            "check the path",
+        ),
+    ] {
+        let output = ordain(folder.path(), arguments);
+        let text = stderr(&output);
+        assert_eq!(output.status.code(), Some(1), "{text}");
+        assert!(
+            text.contains(what) && text.contains("next: ") && text.contains(next),
+            "{text}"
+        );
+    }
+}
+
+#[test]
 fn a_command_line_without_sense_is_exit_code_2() {
     let folder = tempfile::tempdir().unwrap();
     for (arguments, word) in [
         ("deliver --channel ch", "--msp-id"),
         ("deliver --from latest", "latest"),
+        ("deliver --from 5 --to 3", "--from 5 comes after --to 3"),
         ("deliver --json --format table", "--format"),
         ("broadcast --in-flight 0", "--in-flight"),
         ("broadcast --acknowledge soon", "soon"),

@@ -2,6 +2,8 @@
 
 mod program;
 
+use std::path::Path;
+
 use program::{ordain, stderr, succeed};
 use serde_json::Value;
 
@@ -134,6 +136,34 @@ fn what_makes_no_sense_is_exit_code_2_and_what_fails_1() {
         let text = stderr(&output);
         assert_eq!(output.status.code(), Some(code), "{arguments}: {text}");
         assert!(text.contains(word), "{arguments}: {text}");
+    }
+}
+
+/// The config of a block file, as `ordain diff` takes it.
+fn save_config(folder: &Path, block: &str, config: &str) {
+    let block = std::fs::read(folder.join(block)).unwrap();
+    let bundle = configtx::Bundle::from_block(&prost::Message::decode(&block[..]).unwrap()).unwrap();
+    std::fs::write(
+        folder.join(config),
+        prost::Message::encode_to_vec(bundle.config()),
+    )
+    .unwrap();
+}
+
+#[test]
+fn an_update_without_its_envelope_is_told_apart_from_what_is_no_update() {
+    let folder = two_configs();
+    save_config(folder.path(), "old.block", "old.pb");
+    save_config(folder.path(), "new.block", "new.pb");
+    let diff = "diff --channel mych --original old.pb --updated new.pb --output bare.pb";
+    succeed(folder.path(), diff);
+    std::fs::write(folder.path().join("junk"), "junk").unwrap();
+    for (file, is_told) in [("bare.pb", true), ("junk", false), ("old.block", false)] {
+        let output = ordain(folder.path(), &format!("config sign {file}"));
+        let text = stderr(&output);
+        assert_eq!(output.status.code(), Some(1), "{text}");
+        assert!(text.contains("holds no config update"), "{text}");
+        assert_eq!(text.contains("ordain config diff writes"), is_told, "{text}");
     }
 }
 

@@ -27,6 +27,8 @@ const SYNC_BYTES: u64 = 32 << 20;
 /// channel may copy it. `orderer ledger import` brings the copy into the data folder of a node; the file is a row of
 /// blocks in the form of Fabric's block files.
 #[derive(Debug, clap::Args)]
+// Elsewhere -o is the orderer; one letter cannot be both.
+#[command(mut_arg("orderer", |orderer| orderer.short(None)))]
 #[command(after_long_help = "Examples:
   ordain backup -c connection.json -o mychannel.blocks
   ordain backup -c connection.json -o mychannel.blocks --to 999

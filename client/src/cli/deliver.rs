@@ -116,6 +116,7 @@ enum Format {
 
 impl Args {
     pub(super) async fn run(self) -> Result<(), Failure> {
+        self.check_order()?;
         let format = self.chosen_format();
         let file = self.connection.resolve()?;
         let targets = file.targets()?;
@@ -157,6 +158,16 @@ impl Args {
 }
 
 impl Args {
+    /// A node would answer such a seek with `NOT_FOUND`, which says too little.
+    fn check_order(&self) -> Result<(), Failure> {
+        match (self.from, self.to) {
+            (From::Number(from), To::Number(to)) if from > to => Err(Failure::usage(format!(
+                "--from {from} comes after --to {to}: there is no block to read"
+            ))),
+            _ => Ok(()),
+        }
+    }
+
     fn chosen_format(&self) -> Format {
         match self.format {
             Some(format) => format,

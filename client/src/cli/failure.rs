@@ -15,6 +15,7 @@ use crate::crypto::{CryptoError, ManifestError};
 use crate::deliver::DeliverError;
 use crate::genesis::GenesisSpecError;
 use crate::load::{LoadError, ReadError};
+use crate::msp_folder::MspFolderError;
 use crate::participation::AdminError;
 use crate::verify::VerifyError;
 use crate::yaml::{YamlError, YamlFault};
@@ -31,6 +32,9 @@ const INTERRUPTED: u8 = 130;
 /// What a block that does not verify means.
 const DISTRUST: &str =
     "do not trust this node's answers: compare the block with another node's, and with your genesis block";
+
+/// What the folder of somebody who signs looks like.
+const MSP_FOLDER: &str = "an MSP folder has the user's certificate in signcerts and the key in keystore";
 
 #[derive(Debug)]
 pub(super) struct Failure {
@@ -190,7 +194,13 @@ impl From<CryptoError> for Failure {
 
 impl From<ManifestError> for Failure {
     fn from(error: ManifestError) -> Self {
-        Self::new(error)
+        Self::new(error).hint("it should be a folder that ordain crypto made from --orderer-org and --org")
+    }
+}
+
+impl From<MspFolderError> for Failure {
+    fn from(error: MspFolderError) -> Self {
+        Self::new(error).hint(MSP_FOLDER)
     }
 }
 
@@ -223,11 +233,12 @@ impl From<ConnectionFileError> for Failure {
     fn from(error: ConnectionFileError) -> Self {
         let hint = match &error {
             ConnectionFileError::Io { .. } => {
-                "check the path; orderer quickstart writes a connection file, FOLDER/connection.json"
+                "check the path; relative ones start from the working folder, and inside a connection file from its \
+                 folder. orderer quickstart writes such a file, FOLDER/connection.json"
             }
             ConnectionFileError::Parse { .. } => {
                 "it should be JSON with the keys channel, identity, orderers, and optionally genesis, identities, tls, \
-                 admin_tls"
+                 admin_tls, operations_tls"
             }
             ConnectionFileError::Channel { .. } => {
                 "a channel's name is a lower-case letter, then lower-case letters, digits, dots and dashes"
@@ -238,9 +249,7 @@ impl From<ConnectionFileError> for Failure {
             ConnectionFileError::HalfPair => "give --client-cert and --client-key together",
             ConnectionFileError::Address(_) => "give host and port, such as localhost:7050",
             ConnectionFileError::Tls { .. } => "authorities, certificate and key should be PEM files",
-            ConnectionFileError::Identity(_) => {
-                "an MSP folder has the user's certificate in signcerts and the key in keystore"
-            }
+            ConnectionFileError::Identity(_) => MSP_FOLDER,
             ConnectionFileError::Admin(_) => return Self::new(error),
         };
         Self::new(&error).hint(hint)

@@ -135,12 +135,9 @@ fn finish(
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::collections::BTreeSet;
 
-    #[test]
-    fn the_command_line_is_well_formed() {
-        Cli::command().debug_assert();
-    }
+    use super::*;
 
     /// Every command with its full name, those that only hold others included.
     fn walk(command: &clap::Command, prefix: &str, found: &mut Vec<(String, clap::Command)>) {
@@ -164,6 +161,24 @@ mod tests {
             assert!(help.contains("Example"), "{name} has no example");
             assert!(help.contains(&name), "{name} is not shown in use:\n{help}");
             assert!(command.get_about().is_some(), "{name} does not say what it does");
+        }
+    }
+
+    /// clap itself looks for this in debug builds only.
+    #[test]
+    fn no_two_arguments_of_a_command_share_a_name() {
+        for (name, mut command) in all() {
+            command.build();
+            let mut names = BTreeSet::new();
+            for argument in command.get_arguments() {
+                let short = argument.get_short_and_visible_aliases().unwrap_or_default();
+                let long = argument.get_long_and_visible_aliases().unwrap_or_default();
+                let short = short.into_iter().map(|letter| letter.to_string());
+                for written in short.chain(long.into_iter().map(str::to_owned)) {
+                    assert!(!names.contains(&written), "{name}: {written} is two arguments");
+                    names.insert(written);
+                }
+            }
         }
     }
 

@@ -10,7 +10,7 @@ use configtx::config_block::ConfigBlock;
 use configtx::{keys, tree};
 use prost::Message as _;
 use protos::ChannelId;
-use protos::wire::common::{Block, Config, ConfigGroup};
+use protos::wire::common::{Block, Config, ConfigGroup, ConfigUpdate};
 use serde_json::json;
 
 use super::super::Failure;
@@ -93,8 +93,23 @@ pub(super) fn organisation(path: &Path, part: Part) -> Result<ConfigGroup, Failu
 }
 
 pub(super) fn update(path: &Path) -> Result<UpdateEnvelope, Failure> {
-    UpdateEnvelope::from_bytes(read(path)?)
-        .map_err(|error| Failure::new(format!("{} holds no config update: {error}", path.display())))
+    let bytes = read(path)?;
+    UpdateEnvelope::from_bytes(bytes.clone()).map_err(|error| {
+        let failure = Failure::new(format!("{} holds no config update: {error}", path.display()));
+        if is_bare_update(bytes) {
+            failure.hint(
+                "it is a common.ConfigUpdate without an envelope, as ordain diff writes it; ordain config diff writes \
+                 one that has it, and ordain encode --help shows how to put one around this",
+            )
+        } else {
+            failure
+        }
+    })
+}
+
+/// Whether it is a `common.ConfigUpdate` in no envelope.
+fn is_bare_update(bytes: Bytes) -> bool {
+    ConfigUpdate::decode(bytes).is_ok_and(|update| ChannelId::parse(&update.channel_id).is_ok())
 }
 
 /// Writes `content` to `path` in one step. A file that is there keeps its mode; a new one gets 0640.

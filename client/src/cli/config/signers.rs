@@ -41,9 +41,7 @@ impl SignAs {
     /// Loads it.
     pub(super) fn load(&self, channel: Option<&Bundle>) -> Result<SigningIdentity, Failure> {
         match self {
-            Self::Named { msp_id, folder } => {
-                msp_folder::signing_identity(folder, msp_id).map_err(Failure::new)
-            }
+            Self::Named { msp_id, folder } => Ok(msp_folder::signing_identity(folder, msp_id)?),
             Self::Path(path) if path.is_file() => Ok(ConnectionFile::read(path)?.signing_identity()?),
             Self::Path(path) => find_owner(path, channel),
         }
@@ -57,7 +55,7 @@ fn find_owner(folder: &Path, channel: Option<&Bundle>) -> Result<SigningIdentity
             .hint("give MSPID=DIR, or the channel with -c"));
     };
     for msp in bundle.msps().msps() {
-        let identity = msp_folder::signing_identity(folder, msp.name()).map_err(Failure::new)?;
+        let identity = msp_folder::signing_identity(folder, msp.name())?;
         let read = bundle.identify(identity.serialized());
         if read.is_ok_and(|read| read.validate().is_ok()) {
             return Ok(identity);

@@ -137,7 +137,7 @@ impl Generate {
         }
         let root = self.output.unwrap_or_else(|| CONFIG_TREE.into());
         let orgs = if let Some(file) = &self.config {
-            config::read(file)?
+            read(file)?
         } else {
             eprintln!("no --config and no organisation: making those of ordain crypto template");
             config::template()?
@@ -151,7 +151,7 @@ impl Generate {
 
 impl Extend {
     fn run(self) -> Result<(), Failure> {
-        let orgs = config::read(&self.config)?;
+        let orgs = read(&self.config)?;
         let outcome = crypto::extend(&self.input, &orgs, SystemTime::now())?;
         for (org, extended) in orgs.iter().zip(outcome) {
             if extended.is_new {
@@ -163,6 +163,18 @@ impl Extend {
         }
         Ok(())
     }
+}
+
+/// Reads a file. One that asks for nothing makes nothing, as with the reference tool; but that is said.
+fn read(file: &Path) -> Result<Vec<OrgSpec>, Failure> {
+    let orgs = config::read(file)?;
+    if orgs.is_empty() {
+        eprintln!(
+            "{}: nothing to make: neither OrdererOrgs nor PeerOrgs lists an organisation (keys are case-sensitive)",
+            file.display()
+        );
+    }
+    Ok(orgs)
 }
 
 /// Standard output has what scripts of the reference tool find there; the rest is for people.
