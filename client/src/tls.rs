@@ -8,7 +8,7 @@ use rustls::client::WantsClientCert;
 use rustls::pki_types::pem::{self, PemObject as _};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::time_provider::TimeProvider;
-use rustls::{ClientConfig, ConfigBuilder, RootCertStore};
+use rustls::{ClientConfig, ConfigBuilder, InconsistentKeys, RootCertStore};
 use sha2::{Digest as _, Sha256};
 
 /// What to trust and what to show. Cheap to clone.
@@ -46,7 +46,7 @@ pub enum TlsError {
     #[error("client key file holds no private key: {0}")]
     Key(pem::Error),
     /// Certificate and key do not fit each other, or are of an unknown kind.
-    #[error("client certificate and key are unusable: {0}")]
+    #[error("client certificate and key are unusable: {}", pair_fault(.0))]
     Pair(rustls::Error),
     /// Not a DNS name and not an IP address.
     #[error("{name:?} is no server name")]
@@ -54,6 +54,16 @@ pub enum TlsError {
         /// The name as given.
         name: String,
     },
+}
+
+/// Why a certificate and a key are no pair, in words.
+pub fn pair_fault(error: &rustls::Error) -> String {
+    match error {
+        rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => {
+            "the key is not that of the certificate".to_owned()
+        }
+        other => other.to_string(),
+    }
 }
 
 impl ClientTls {

@@ -84,8 +84,7 @@ mod tests {
 
     #[test]
     fn findings_of_the_check_come_with_what_to_do() {
-        let wrong =
-            "TLS of the general listener: certificate a.crt with key a.key: keys may not be consistent";
+        let wrong = "TLS of the general listener: certificate a.crt with key a.key: the key is not that of the certificate";
         let finding = of(&report::Finding::problem(wrong)).unwrap();
         assert!(
             finding

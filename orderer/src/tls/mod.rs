@@ -31,6 +31,8 @@ mod tests;
 
 use std::path::PathBuf;
 
+use client::tls::pair_fault;
+
 pub use acceptor::Acceptor;
 pub(crate) use acceptor::{ShiftedClock, end_of};
 pub use clients::ClientCertificates;
@@ -65,7 +67,7 @@ pub enum TlsError {
         what: String,
     },
     /// Certificate and key do not belong together, or one is of a kind that TLS does not know.
-    #[error("certificate {} with key {}: {source}", .certificate.display(), .private_key.display())]
+    #[error("certificate {} with key {}: {}", .certificate.display(), .private_key.display(), pair_fault(.source))]
     Pair {
         /// The certificate's file.
         certificate: PathBuf,
