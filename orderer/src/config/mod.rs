@@ -298,7 +298,9 @@ impl Config {
             file: file.to_owned(),
             source,
         })?;
-        Self::parse(file, &text, environment)
+        let mut config = Self::parse(file, &text, environment)?;
+        config.warnings.extend(locate::elsewhere(file, environment));
+        Ok(config)
     }
 
     /// As [`read`](Self::read), with the file's text already at hand. `file` names it in messages and is where

@@ -407,6 +407,29 @@ fn the_file_is_searched_where_the_variable_says_first() {
 }
 
 #[test]
+fn a_file_of_another_folder_than_the_variable_names_is_warned_of() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("orderer.yaml");
+    std::fs::write(&file, "").expect("written");
+    let warned = |named: &Path| {
+        let variables = environment(&[("FABRIC_CFG_PATH", &named.display().to_string())]);
+        let warnings = Config::read(&file, &variables).expect("a configuration").warnings;
+        let mut about = warnings
+            .into_iter()
+            .filter(|warning| warning.contains("FABRIC_CFG_PATH"));
+        about.next()
+    };
+    assert_eq!(warned(folder.path()), None);
+    let other = folder.path().join("other");
+    let text = format!(
+        "FABRIC_CFG_PATH is {}, which has no orderer.yaml: {} is used instead",
+        other.display(),
+        file.display()
+    );
+    assert_eq!(warned(&other), Some(text));
+}
+
+#[test]
 fn a_collector_of_spans_is_off_by_default_and_its_address_is_checked() {
     let tracing = |text: &str| {
         let parsed = Config::parse(&PathBuf::from("/etc/orderer.yaml"), text, &BTreeMap::new());

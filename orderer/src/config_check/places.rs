@@ -6,9 +6,18 @@ use std::path::Path;
 
 use rustix::fs::{Access, access};
 
-use super::report::Finding;
+use super::report::{Finding, Level};
 use crate::config::{DiskGuard, Listen};
 use crate::disk_guard::free_bytes;
+
+/// What is wrong with `folder` of the folder that `key` names, if it is there.
+pub(super) fn unusable(key: &str, folder: &Path) -> Option<Finding> {
+    if !folder.exists() {
+        return None;
+    }
+    let finding = self::folder(key, folder);
+    (finding.level == Level::Problem).then_some(finding)
+}
 
 /// Whether `folder`, which `key` names, is one that this process can write in, or could be made.
 pub(super) fn folder(key: &str, folder: &Path) -> Finding {

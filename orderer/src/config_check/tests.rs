@@ -194,6 +194,16 @@ fn everything_that_is_wrong_in_the_file_is_told_at_once_with_its_line() {
 }
 
 #[test]
+fn a_part_of_the_data_folder_that_cannot_be_used_is_found() {
+    let world = World::good("");
+    fs::create_dir(world.path().join("data")).expect("a folder");
+    fs::write(world.path().join("data/chains"), "in the way").expect("written");
+    let report = world.check();
+    assert_told(&report, Level::Ok, "FileLedger.Location: ");
+    assert_told(&report, Level::Problem, "data/chains is no folder");
+}
+
+#[test]
 fn what_a_start_would_stumble_over_is_found_before_it() {
     let node = node_folder();
     let other = testing::vectors().join("crypto/ordererOrganizations/ord.vec.test/orderers/o2.ord.vec.test");
@@ -207,7 +217,12 @@ fn what_a_start_would_stumble_over_is_found_before_it() {
         (
             "ORDERER_GENERAL_TLS_PRIVATEKEY",
             format!("{other}/tls/server.key"),
-            "TLS of the general listener: certificate",
+            "/tls/server.key: the key is not that of the certificate",
+        ),
+        (
+            "FABRIC_LOGGING_FORMAT",
+            "%{nope}".to_owned(),
+            "invalid logging format '%{nope}'",
         ),
         (
             "ORDERER_GENERAL_LOCALMSPDIR",

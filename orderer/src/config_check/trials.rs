@@ -12,12 +12,17 @@ use crate::cluster::Cluster;
 use crate::config::{Config, Environment, Listen, ServerTls};
 use crate::expiry::{files, watch::Watch};
 use crate::local_msp;
+use crate::logging::format::Format;
 use crate::logging::spec::Spec;
 use crate::tls::Acceptor;
+
+/// What a start opens in `FileLedger.Location`. Left there by another user, each is in the way by itself.
+const DATA_FOLDERS: [&str; 4] = ["chains", "index", "pendingops/join", "pendingops/remove"];
 
 /// Everything, in the order of a start.
 pub(super) fn all(config: &Config, environment: &Environment) -> Vec<Finding> {
     let mut findings = vec![logging(environment)];
+    findings.extend(log_format(environment));
     findings.extend(identity(config));
     findings.extend(listeners(config));
     findings.push(calls(config));
@@ -33,6 +38,12 @@ fn logging(environment: &Environment) -> Finding {
         Ok(spec) => Finding::ok(format!("FABRIC_LOGGING_SPEC: {spec}")),
         Err(error) => Finding::problem(error.to_string()),
     }
+}
+
+fn log_format(environment: &Environment) -> Option<Finding> {
+    let text = environment.get("FABRIC_LOGGING_FORMAT")?;
+    let error = Format::parse(text, false).err()?;
+    Some(Finding::problem(error.to_string()))
 }
 
 /// The node's identity, and what calls to other orderers for blocks need.
@@ -155,6 +166,12 @@ fn folders(config: &Config) -> Vec<Finding> {
         .iter()
         .map(|(key, folder)| places::folder(key, folder))
         .collect();
+    let inside = DATA_FOLDERS.map(|name| config.ledger.location.join(name));
+    findings.extend(
+        inside
+            .iter()
+            .filter_map(|folder| places::unusable("FileLedger.Location", folder)),
+    );
     if let Some(guard) = &config.general.disk_guard {
         findings.extend(
             all.iter()
