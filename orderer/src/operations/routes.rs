@@ -20,6 +20,8 @@ use crate::tls::Peer;
 
 /// Longest body that a logging spec comes in.
 const SPEC_BYTES_MAX: usize = 64 * 1024;
+/// How long that may take to come.
+const BODY_TIME_MAX: Duration = Duration::from_secs(10);
 /// How long the disk may take to say how full it is.
 const DISK_TIME_MAX: Duration = Duration::from_secs(5);
 
@@ -98,9 +100,11 @@ async fn logspec(State(shared): Node, method: Method, request: Request) -> Respo
 
 async fn set_logspec(shared: &Shared, request: Request) -> Response<Body> {
     let who = peer(&request).map_or_else(|| "unknown".to_owned(), |peer| peer.remote_addr.to_string());
-    let body = match axum::body::to_bytes(request.into_body(), SPEC_BYTES_MAX).await {
-        Ok(body) => body,
-        Err(error) => return reply::bad_request(&error.to_string()),
+    let reading = axum::body::to_bytes(request.into_body(), SPEC_BYTES_MAX);
+    let body = match tokio::time::timeout(BODY_TIME_MAX, reading).await {
+        Ok(Ok(body)) => body,
+        Ok(Err(error)) => return reply::bad_request(&error.to_string()),
+        Err(_) => return reply::bad_request(&format!("the body has not come within {BODY_TIME_MAX:?}")),
     };
     let set = spec_of(&body).and_then(|spec| shared.loggers.set_spec(&spec));
     match set {

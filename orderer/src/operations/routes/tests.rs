@@ -202,6 +202,18 @@ async fn a_bad_logging_spec_is_refused_and_the_old_one_stays() {
     assert_eq!(spec, "{\"spec\":\"warn\"}\n");
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_logging_spec_that_never_comes_is_not_waited_for() {
+    let never = futures::stream::pending::<Result<Bytes, std::io::Error>>();
+    let request = Request::builder().method("PUT").uri("/logspec");
+    let request = request.body(Body::from_stream(never)).unwrap();
+    let world = World::new(false, None);
+    let reply = world.router.oneshot(request).await.unwrap();
+    assert_eq!(reply.status(), 400);
+    let body = reply.into_body().collect().await.unwrap().to_bytes();
+    assert_eq!(&body[..], b"{\"error\":\"the body has not come within 10s\"}\n");
+}
+
 #[tokio::test]
 async fn with_tls_what_tells_names_or_changes_something_wants_a_certificate() {
     let exposition: Exposition = Arc::new(|| ("text/plain", Bytes::from_static(b"up 1\n")));
