@@ -39,6 +39,18 @@ fn version_names_version_commit_and_platform() {
 }
 
 #[test]
+fn the_version_is_a_flag_as_well() {
+    for flag in ["--version", "-V"] {
+        let output = orderer(folder().path(), &[flag], &[]);
+        assert_eq!(output.status.code(), Some(0));
+        assert_eq!(
+            stdout(&output),
+            format!("orderer {}\n", env!("CARGO_PKG_VERSION"))
+        );
+    }
+}
+
+#[test]
 fn help_teaches_and_ends_well() {
     let output = orderer(folder().path(), &["--help"], &[]);
     assert_eq!(output.status.code(), Some(0));

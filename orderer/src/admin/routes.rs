@@ -14,7 +14,7 @@ use protos::wire::common::Block;
 use protos::{BlockNumber, ChannelId};
 
 use super::form;
-use super::registrar::{BlockChoice, JoinError, Registrar, UpdateError};
+use super::registrar::{BlockChoice, JoinError, Registrar, RemoveError, UpdateError};
 use super::reply::{self, CHANNELS_PATH};
 
 /// Form key of a join.
@@ -156,6 +156,14 @@ fn report_update(error: &UpdateError) {
     }
 }
 
+fn report_remove(channel: &ChannelId, error: &RemoveError) {
+    if let RemoveError::Failed(_) = error {
+        tracing::error!(target: LOGGER, "channel {channel}: {error}");
+    } else {
+        tracing::warn!(target: LOGGER, "channel {channel}: {error}");
+    }
+}
+
 async fn one_channel<R: Registrar>(
     api: &Api<R>,
     name: &str,
@@ -185,7 +193,7 @@ async fn remove<R: Registrar>(api: &Api<R>, channel: &ChannelId) -> Response<Bod
             reply::removed()
         }
         Err(error) => {
-            tracing::error!(target: LOGGER, "channel {channel}: {error}");
+            report_remove(channel, &error);
             reply::remove_error(&error)
         }
     }

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use consensus::ClusterStatus;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use parking_lot::Mutex;
 use prost::Message;
 use protos::wire::common::{Block, BlockData, BlockHeader};
-use protos::{BlockNumber, ChannelId, Height, SealedBlock};
+use protos::{BlockNumber, ChannelId, ConsenterId, Height, SealedBlock};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
@@ -246,6 +247,33 @@ async fn one_channel_is_told_with_five_fields_in_order() {
             .text()
             .contains(r#""consensusRelation":"follower","status":"onboarding","height":0}"#)
     );
+}
+
+/// What the reference does not tell stands behind what it does.
+#[tokio::test]
+async fn behind_the_five_fields_stand_the_cluster_and_what_is_wrong() {
+    let (addr, registrar) = start(Fake::default()).await;
+    let cluster = ClusterStatus {
+        id: ConsenterId(2),
+        members: vec![ConsenterId(1), ConsenterId(2)],
+        term: 7,
+        leader: None,
+        active: Vec::new(),
+        answering: Some(1),
+        trouble: Some("1 of 2 consenters answer".to_owned()),
+    };
+    registrar.channels.lock().push(ChannelInfo {
+        consensus: Some(ConsensusInfo {
+            kind: "etcdraft".to_owned(),
+            cluster,
+        }),
+        reason: Some("as it is".to_owned()),
+        ..channel("ch1")
+    });
+    let reply = get(addr, "/participation/v1/channels/ch1").await;
+    let (_, behind) = reply.text().split_once(r#""height":1,"#).unwrap();
+    let expected = r#""consensus":{"type":"etcdraft","id":2,"leader":0,"term":7,"members":[1,2],"active":[],"trouble":"1 of 2 consenters answer"},"reason":"as it is"}"#;
+    assert_eq!(behind.trim_end(), expected);
 }
 
 #[tokio::test]

@@ -47,7 +47,7 @@ The log goes to standard error. FABRIC_LOGGING_SPEC says what is in it, FABRIC_L
 
 /// An ordering service node: takes envelopes, agrees on their order with its fellows, and hands out blocks.
 #[derive(Debug, Parser)]
-#[command(name = "orderer", after_help = TEACHING)]
+#[command(name = "orderer", version, after_help = TEACHING)]
 struct CommandLine {
     #[command(subcommand)]
     command: Option<Command>,
