@@ -17,6 +17,7 @@ use protos::BlockNumber;
 use protos::block::{self, IllFormed, METADATA_SLOTS, MetadataError, SLOT_SIGNATURES};
 use protos::wire::common::{Block, BlockHeader, IdentifierHeader, MetadataSignature, SignatureHeader};
 
+use crate::identity::SigningIdentity;
 use crate::keys::BLOCK_VALIDATION_PATH;
 use crate::policy::{PolicyError, SignedData};
 use crate::{Bundle, bft};
@@ -164,6 +165,19 @@ pub fn verify_signatures(block: &Block, bundle: &Bundle) -> Result<(), BlockVeri
         .collect();
     let verdict = bundle.policies().evaluate(BLOCK_VALIDATION_PATH, &signatures);
     verdict.map_err(|source| BlockVerifyError::Signatures { number, source })
+}
+
+/// Checks that the signature of `identity` alone satisfies `BlockValidation` of `bundle`, so that others take the blocks
+/// that it signs. Not for BFT, where one signature is never enough.
+pub fn accepts_signer(bundle: &Bundle, identity: &SigningIdentity) -> Result<(), PolicyError> {
+    let data = b"would it be taken?";
+    let signature = identity.sign(data);
+    let signed = SignedData {
+        identity: identity.serialized(),
+        data,
+        signature: &signature,
+    };
+    bundle.policies().evaluate(BLOCK_VALIDATION_PATH, &[signed])
 }
 
 /// Who made a block signature, and the header bytes that it covers.

@@ -183,6 +183,33 @@ async fn beside_a_running_node_the_doctor_finds_its_place_and_its_fellows() {
     }
 }
 
+/// As with the MSP id of another organisation in `orderer.yaml`: the node would run, and its blocks be refused.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_whose_blocks_nobody_would_take_is_told_so() {
+    let cluster = Cluster::start(&ClusterSpec::of(1)).await;
+    let doctor = || {
+        let mut command = Command::new(binaries::orderer());
+        command
+            .arg("doctor")
+            .env("FABRIC_CFG_PATH", cluster.members[0].folder());
+        command.env("ORDERER_GENERAL_LOCALMSPID", "OtherMSP");
+        command.output().expect("orderer runs")
+    };
+    let shown = until(2, doctor);
+    let wrong = finding(
+        &shown,
+        "PROBLEM  this node in fixture: nobody will take the blocks that it signs, as ",
+    );
+    assert!(
+        wrong.contains(" of OtherMSP: policy /Channel/Orderer/BlockValidation"),
+        "{wrong}"
+    );
+    assert!(
+        wrong.contains("next: set General.LocalMSPID and LocalMSPDir"),
+        "{wrong}"
+    );
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn beside_a_node_with_another_tls_pair_the_doctor_shows_both_certificates() {
     let cluster = with_another_pair().await;

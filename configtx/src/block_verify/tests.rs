@@ -20,6 +20,22 @@ fn bundle(path: &str) -> Bundle {
     Bundle::from_block(&block(path)).unwrap()
 }
 
+/// The first node of the vectors, speaking for `msp_id`.
+fn first_node(msp_id: &str) -> SigningIdentity {
+    let folder = "ecdsa/crypto/ordererOrganizations/ord.vec.test/orderers/o1.ord.vec.test/msp";
+    let file = |name: &str| std::fs::read_to_string(vectors().join(folder).join(name)).unwrap();
+    let certificate = file("signcerts/o1.ord.vec.test-cert.pem");
+    SigningIdentity::new(msp_id, &certificate, &file("keystore/priv_sk")).unwrap()
+}
+
+#[test]
+fn blocks_are_taken_from_nodes_of_the_channels_organisations_alone() {
+    let bundle = bundle("ecdsa/blocks/raft-three.block");
+    assert_eq!(accepts_signer(&bundle, &first_node("OrdererMSP")), Ok(()));
+    let refused = accepts_signer(&bundle, &first_node("OtherMSP")).unwrap_err();
+    assert!(refused.to_string().contains(BLOCK_VALIDATION_PATH), "{refused}");
+}
+
 #[derive(Deserialize)]
 struct SignatureCase {
     id: String,
@@ -159,10 +175,7 @@ fn a_block_without_good_signatures_is_refused() {
 fn both_kinds_of_header_may_sign_one_bft_block() {
     let mut block = block("ecdsa/blocksigs/bft-three.block");
     let bundle = bundle("ecdsa/blocks/bft-four.block");
-    let folder = "ecdsa/crypto/ordererOrganizations/ord.vec.test/orderers/o1.ord.vec.test/msp";
-    let file = |name: &str| std::fs::read_to_string(vectors().join(folder).join(name)).unwrap();
-    let certificate = file("signcerts/o1.ord.vec.test-cert.pem");
-    let node = SigningIdentity::new("OrdererMSP", &certificate, &file("keystore/priv_sk")).unwrap();
+    let node = first_node("OrdererMSP");
     let header = block.header.clone().unwrap();
     rewrite_slot(&mut block, |slot| {
         let own_header = SignatureHeader {

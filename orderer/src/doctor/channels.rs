@@ -10,6 +10,7 @@ use client::doctor::{Finding, channel};
 use client::participation::{AdminClient, BlockChoice};
 use client::tls::{ClientCertificate, ClientTls};
 use configtx::Bundle;
+use configtx::block_verify::accepts_signer;
 use configtx::consensus_metadata::{Consenters, consenters_of};
 use configtx::identity::Certificate;
 use prost::Message as _;
@@ -22,6 +23,7 @@ use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::server::ParsedCertificate;
 
 use crate::config::{CertificatePair, Config, Listen};
+use crate::local_msp;
 use crate::tls::files;
 
 /// How long the running node may take for each answer.
@@ -35,6 +37,7 @@ pub(super) async fn findings(config: &Config, blocks: &[PathBuf]) -> Vec<Finding
         of_files(blocks)
     };
     for bundle in &configs {
+        findings.extend(own_signature(config, bundle));
         findings.extend(own_place(config, bundle));
         let tls = match own_tls(config, &channel::authorities(bundle)) {
             Ok(tls) => tls,
@@ -169,6 +172,19 @@ fn client_tls(pair: Option<&CertificatePair>, authorities: &[Vec<u8>]) -> Result
         .map(|(certificate, key)| ClientCertificate { certificate, key });
     let authorities = authorities.iter().map(Vec::as_slice);
     ClientTls::for_authorities(authorities, shown).map_err(|error| error.to_string())
+}
+
+/// Whether others take the blocks that this node signs. What is wrong with the identity itself, the check of the settings
+/// says.
+fn own_signature(config: &Config, bundle: &Bundle) -> Option<Finding> {
+    let identity = local_msp::load(&config.general).ok()?;
+    let error = accepts_signer(bundle, &identity).err()?;
+    let place = format!("this node in {}", bundle.channel_id());
+    let (subject, msp_id) = (identity.certificate().subject(), identity.msp_id());
+    let what = format!("nobody will take the blocks that it signs, as {subject} of {msp_id}: {error}");
+    let next = "set General.LocalMSPID and LocalMSPDir to those of an orderer organisation of the channel; if it is a \
+                new one, tell the channel first: ordain config add-org orderer";
+    Some(Finding::problem(place, what, next))
 }
 
 /// Whether the config knows this node by the certificates that it shows.

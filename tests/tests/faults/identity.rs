@@ -56,6 +56,23 @@ async fn an_envelope_that_was_changed_after_signing_is_forbidden() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_node_whose_blocks_nobody_would_take_says_so_and_one_of_the_channel_does_not() {
+    let says = "nobody will take the blocks that this node signs, as ";
+    let network = running(&NetworkSpec::default()).await;
+    assert!(!network.node.log().contains(says), "{}", network.node.log());
+    let spec = NetworkSpec {
+        variables: &[("ORDERER_GENERAL_LOCALMSPID", "OtherMSP")],
+        ..NetworkSpec::default()
+    };
+    let network = running(&spec).await;
+    network.node.wait_for(says, PATIENCE);
+    network.node.wait_for(
+        "Are General.LocalMSPID and LocalMSPDir those of an orderer",
+        PATIENCE,
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_expired_certificate_is_told_so() {
     let spec = NetworkSpec {
         has_expired_org: true,

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use configtx::Bundle;
+use configtx::block_verify::accepts_signer;
 use consensus::{Chain, Consenter, ConsenterSupport as _, Ended, HandleChainError};
 use protos::ConsenterId;
 
@@ -240,16 +242,34 @@ impl Turns {
     ) -> Result<Made, String> {
         let metadata = support.consenter_metadata().map_err(|error| error.to_string())?;
         match consenter.handle_chain(Arc::clone(support) as _, metadata) {
-            Ok(chain) => Ok(Made::Chain {
-                chain,
-                kind: kind.to_owned(),
-            }),
+            Ok(chain) => {
+                self.tell_of_signature(support.rules().bundle());
+                Ok(Made::Chain {
+                    chain,
+                    kind: kind.to_owned(),
+                })
+            }
             Err(HandleChainError::NotMember) => Ok(Made::follower()),
             Err(HandleChainError::LostLog { reason }) => Ok(Made::Follower {
                 unfit: self.id_by_config(),
                 reason: Some(reason),
             }),
             Err(error) => Err(error.to_string()),
+        }
+    }
+
+    /// Says so where nobody would take the blocks that this node signs. It still takes part: the others order with it,
+    /// and an update may be on its way.
+    fn tell_of_signature(&self, bundle: &Bundle) {
+        let identity = &self.node.identity;
+        if let Err(error) = accepts_signer(bundle, identity) {
+            let (subject, msp_id) = (identity.certificate().subject(), identity.msp_id());
+            tracing::error!(
+                target: LOGGER,
+                "channel {}: nobody will take the blocks that this node signs, as {subject} of {msp_id}: {error}. Are \
+                 General.LocalMSPID and LocalMSPDir those of an orderer organisation of the channel?",
+                self.channel.id
+            );
         }
     }
 
