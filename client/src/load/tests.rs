@@ -1,3 +1,4 @@
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use protos::SealedBlock;
@@ -282,7 +283,9 @@ async fn a_run_that_is_stopped_reports_what_was_done() {
     };
     let progress = Arc::new(Progress::default());
     let stop = async {
-        tokio::time::sleep(Duration::from_millis(300)).await;
+        while progress.acknowledged.load(Ordering::Relaxed) < 10 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
         progress.stop();
     };
     let (report, ()) = tokio::join!(run(&spec, &progress), stop);

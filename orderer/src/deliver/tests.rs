@@ -40,6 +40,7 @@ impl World {
         manager.join(genesis.block()).await.unwrap();
         let stopping = watch::Sender::new(false);
         let service = Deliver {
+            metrics: Arc::clone(&manager.node().metrics),
             channels: manager.clone(),
             time_window: Duration::from_mins(15),
             no_expiration_checks: false,
@@ -51,7 +52,6 @@ impl World {
             tasks: Tasks::default(),
             trace: None,
             telemetry: None,
-            metrics: Arc::default(),
         };
         let world = Self {
             _folder: folder,
@@ -267,7 +267,8 @@ async fn a_strict_stream_that_waits_ends_when_the_chain_stops() {
     let call = world.call();
     call.send(&range(oldest(), at(u64::MAX)));
     let end = tokio::spawn(call.end());
-    tokio::time::sleep(Duration::from_millis(50)).await;
+    let channel = world.service.metrics.channel("ch").unwrap();
+    testing::until(|| channel.deliver().blocks_sent.get() == 2).await;
     world.manager.halt().await;
     let (blocks, statuses, code) = end.await.unwrap();
     assert_eq!(

@@ -140,7 +140,8 @@ async fn a_new_block_is_here_soon_after_it_was_made() {
         "from a block's making to its append: median {middle:?}, most {:?}",
         delays.last().unwrap()
     );
-    assert!(middle < Duration::from_millis(100), "{delays:?}");
+    // Some milliseconds; by the comparison of heights alone it would be seconds.
+    assert!(middle < Duration::from_secs(1), "{delays:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

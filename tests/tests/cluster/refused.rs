@@ -130,14 +130,16 @@ fn refusals(log: &str) -> u64 {
     log.lines().filter(is_refusal).count() as u64
 }
 
-/// Nodes that tell of every refusal, also of one like the last.
+/// Nodes that tell of every refusal, also of one like the last. A leader that does not get a core at once stays one.
 fn telling(members: usize) -> ClusterSpec {
     let logging = "orderer.common.cluster=debug:orderer.consensus.etcdraft=debug:info";
     let variable = ("FABRIC_LOGGING_SPEC".to_owned(), logging.to_owned());
-    ClusterSpec {
+    let mut spec = ClusterSpec {
         variables: vec![variable],
         ..ClusterSpec::of(members)
-    }
+    };
+    spec.options.election_tick = 50;
+    spec
 }
 
 fn assert_refused(what: &str, status: &Status) {

@@ -133,17 +133,25 @@ async fn streams_of_large_messages_and_a_thousand_idle_ones_stay_below_a_gibibyt
 fn send_large(network: &Network) -> JoinHandle<Vec<Bytes>> {
     let (target, signer) = (network.target(), network.signer());
     tokio::spawn(async move {
-        let send = async |_| {
-            let envelope = signer.transaction(vec![0; LARGE_BYTES].into()).bytes;
-            let connection = target.connect().await.expect("a connection");
-            let options = BroadcastOptions {
-                acknowledge: Some(Acknowledge::Committed),
-                ..BroadcastOptions::default()
-            };
-            let answered = submit_all(&connection, options, [envelope.clone()]).await;
-            assert_eq!(answered.expect("it is ordered"), 1);
-            envelope
-        };
-        futures::future::join_all((0..SENDING).map(send)).await
+        // Signing takes long enough for a connection that waits for it to be put out.
+        let envelopes: Vec<_> = (0..SENDING)
+            .map(|_| signer.transaction(vec![0; LARGE_BYTES].into()).bytes)
+            .collect();
+        let connecting = envelopes.iter().map(|_| target.connect());
+        let connections = futures::future::try_join_all(connecting).await;
+        let sending = connections
+            .expect("connections")
+            .into_iter()
+            .zip(envelopes.clone())
+            .map(async |(connection, envelope)| {
+                let options = BroadcastOptions {
+                    acknowledge: Some(Acknowledge::Committed),
+                    ..BroadcastOptions::default()
+                };
+                let answered = submit_all(&connection, options, [envelope]).await;
+                assert_eq!(answered.expect("it is ordered"), 1);
+            });
+        futures::future::join_all(sending).await;
+        envelopes
     })
 }
