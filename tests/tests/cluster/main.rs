@@ -15,6 +15,7 @@
 //! | `many` | 500 channels |
 //! | `migration` | a channel that changes its consensus type |
 //! | `ending` | nodes that are told to end |
+//! | `listeners` | a listener for the other orderers beside the one for clients |
 //! | `refused` | messages that no peer would send |
 //! | `relied_on` | other habits of `docs/spec/dropin.md` §3 and §5 |
 //! | `told` | the log texts of `docs/spec/dropin.md` §2 |
@@ -25,6 +26,7 @@ mod behind;
 mod channels;
 mod ending;
 mod faults;
+mod listeners;
 mod many;
 mod membership;
 mod migration;
@@ -70,6 +72,8 @@ fn main() -> ExitCode {
         quorum::without_a_majority_clients_and_operators_are_told_and_its_return_needs_nobody,
         quorum::a_channel_whose_other_members_never_came_says_so,
         quorum::nodes_that_cannot_reach_the_addresses_for_clients_find_each_other,
+        quorum::a_submission_at_a_node_that_has_just_started_waits_for_a_leader_as_long_as_it_may,
+        listeners::clients_are_served_on_theirs_alone_and_members_order_and_fetch_blocks_on_the_other,
         membership::a_node_whose_certificates_were_rotated_while_it_was_down_takes_part,
         membership::a_leader_that_removes_itself_hands_over_and_follows,
         membership::members_change_through_a_follower_that_was_just_started,

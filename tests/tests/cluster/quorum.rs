@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use client::broadcast::Acknowledge;
-use tests::fixture::cluster::check::{PATIENCE, oracle};
+use client::broadcast::{Acknowledge, BroadcastOptions, submit_all};
+use tests::fixture::cluster::check::{PATIENCE, SubmitError, oracle};
 use tests::fixture::cluster::{Cluster, ClusterSpec};
 use tests::oracle::Oracle;
 
@@ -127,4 +127,79 @@ pub(crate) async fn a_channel_whose_other_members_never_came_says_so() {
     cluster.orders(&all, &oracle).await;
     cluster.agree(&all, &oracle).await;
     cluster.assert_no_panic();
+}
+
+const LEADER_WAIT: &str = "ORDERER_GENERAL_BROADCAST_LEADERWAIT";
+
+/// Submits through a node until it listens. The answer, and how long the last attempt took.
+async fn first_answer(
+    cluster: &Cluster,
+    node: usize,
+    envelope: &Bytes,
+) -> (Result<(), SubmitError>, Duration) {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let began = Instant::now();
+        match cluster.submit(node, envelope.clone()).await {
+            Err(SubmitError::NotSent(error)) => assert!(began < deadline, "{error}"),
+            answer => return (answer, began.elapsed()),
+        }
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+}
+
+/// The bound is shorter than an election, so nothing else ends the wait; and then so long that a leader comes first.
+pub(crate) async fn a_submission_at_a_node_that_has_just_started_waits_for_a_leader_as_long_as_it_may() {
+    let mut spec = ClusterSpec::of(3);
+    "500ms".clone_into(&mut spec.options.tick_interval);
+    let mut cluster = Cluster::start(&spec).await;
+    let (all, oracle) = (cluster.all(), oracle());
+    cluster.orders(&all, &oracle).await;
+    for member in &mut cluster.members {
+        member.node.kill();
+    }
+    is_refused_after_the_wait(&mut cluster, &oracle).await;
+    is_ordered_within_the_wait(&mut cluster, &oracle).await;
+    cluster.orders(&all, &oracle).await;
+    cluster.agree(&all, &oracle).await;
+    cluster.assert_no_panic();
+}
+
+async fn is_refused_after_the_wait(cluster: &mut Cluster, oracle: &Oracle) {
+    const WAIT: Duration = Duration::from_millis(1500);
+    cluster.members[0].node.set_variable(LEADER_WAIT, "1500ms");
+    cluster.members[0].node.launch();
+    let envelope = cluster
+        .signer()
+        .transaction(Bytes::from_static(b"too early"))
+        .bytes;
+    oracle.sent(&envelope);
+    let (answer, took) = first_answer(cluster, 0, &envelope).await;
+    let text = answer.expect_err("nobody leads").unavailable();
+    assert!(
+        text.contains(NO_LEADER) && text.contains("1 of 3 consenters answer, 2 are needed"),
+        "{text}"
+    );
+    let times = WAIT..cluster.spec().election_timeout();
+    assert!(times.contains(&took), "the answer took {took:?}");
+    oracle.refused(&envelope, &text);
+    cluster.members[0].node.kill();
+}
+
+async fn is_ordered_within_the_wait(cluster: &mut Cluster, oracle: &Oracle) {
+    cluster.members[0].node.set_variable(LEADER_WAIT, "60s");
+    cluster.members[0].node.start();
+    let envelope = cluster.signer().transaction(Bytes::from_static(b"in time")).bytes;
+    oracle.sent(&envelope);
+    let connection = cluster.connect(0).await.expect("a connection");
+    let options = BroadcastOptions {
+        acknowledge: Some(Acknowledge::Committed),
+        ..BroadcastOptions::default()
+    };
+    let waiting = [envelope.clone()];
+    let waiting = tokio::spawn(async move { submit_all(&connection, options, waiting).await });
+    cluster.launch(&[1, 2]);
+    let ordered = tokio::time::timeout(PATIENCE, waiting).await.expect("an answer");
+    assert_eq!(ordered.expect("no panic").expect("it is ordered"), 1);
+    oracle.acknowledged(&envelope);
 }
