@@ -21,6 +21,7 @@ use orderer::metrics::family::Kind;
 use protos::ChannelId;
 use tests::fixture::clients::read_chain;
 use tests::fixture::cluster::check::{PATIENCE, oracle};
+use tests::fixture::cluster::load::{Load, LoadSpec};
 use tests::fixture::cluster::{Cluster, ClusterSpec};
 use tests::fixture::metrics::{Scrape, Scraper, with_variables};
 use tests::fixture::network::{Network, NetworkSpec};
@@ -213,15 +214,16 @@ fn a_removed_channel_leaves_no_series() {
     assert_eq!(scraper.scrape().value(success), 1.0);
 }
 
-/// Three members, one node beside them, and a scraper for each.
+/// Nodes of a cluster, and a scraper for each.
 struct Scraped {
     cluster: Cluster,
     scrapers: Vec<Scraper>,
 }
 
 impl Scraped {
-    async fn start() -> Self {
-        let mut cluster = Cluster::new(&ClusterSpec::of(3).with_spares(1));
+    /// All of them join the channel.
+    async fn start(spec: &ClusterSpec) -> Self {
+        let mut cluster = Cluster::new(spec);
         let members = cluster.members.iter_mut();
         let scrapers = members.map(|member| Scraper::on(&mut member.node)).collect();
         let all = cluster.all();
@@ -235,7 +237,7 @@ impl Scraped {
 #[test]
 fn members_tell_who_leads_and_how_many_there_are() {
     runtime().block_on(async {
-        let mut scraped = Scraped::start().await;
+        let mut scraped = Scraped::start(&ClusterSpec::of(3).with_spares(1)).await;
         let oracle = oracle();
         scraped.cluster.orders(&[0, 1, 2], &oracle).await;
         let leader = scraped.cluster.leader().await;
@@ -289,6 +291,118 @@ fn members_tell_who_leads_and_how_many_there_are() {
         });
         assert_eq!(scrape.value(&of("consensus_etcdraft_is_leader")), 1.0);
     });
+}
+
+const STREAMS: &str = "cluster_comm_egress_stream_count{channel=\"fixture\"}";
+const CONNECTIONS: &str = "cluster_comm_egress_tls_connection_count";
+const STALLED: &str = "ordain_cluster_streams_stalled_count";
+
+/// What clients send, more than the windows of a stream to a peer hold.
+const LARGE: LoadSpec = LoadSpec {
+    pause: Duration::from_millis(50),
+    in_flight_max: 8,
+    acknowledge: Acknowledge::Committed,
+    data_bytes: 400_000,
+};
+
+/// Envelopes that show that ordering goes on.
+const GOES_ON: usize = 10;
+
+/// Three members that give a stream up soon, and whose leader stays.
+fn members_with_short_patience() -> ClusterSpec {
+    let mut spec = ClusterSpec::of(3);
+    spec.variables = vec![("ORDERER_GENERAL_CLUSTER_RPCTIMEOUT".to_owned(), "1s".to_owned())];
+    spec.options.election_tick = 50;
+    spec
+}
+
+/// The peer is stopped where it is (its connections stay, and nothing is read from them), then killed, then started.
+#[test]
+fn a_peer_that_takes_nothing_and_one_that_is_gone_show_in_the_queues_and_streams_towards_them() {
+    runtime().block_on(async {
+        let Scraped {
+            mut cluster,
+            scrapers,
+        } = Scraped::start(&members_with_short_patience()).await;
+        let (all, oracle) = (cluster.all(), oracle());
+        cluster.orders(&all, &oracle).await;
+        let leader = cluster.leader().await;
+        let [sick, well] = [(leader + 1) % 3, (leader + 2) % 3];
+        let towards = [Towards::of(&cluster, sick), Towards::of(&cluster, well)];
+        let seen = &scrapers[leader];
+        let before = seen.scrape();
+        assert_eq!(
+            [before.value(STALLED), before.value(&towards[0].dropped)],
+            [0.0, 0.0]
+        );
+        // Heartbeats and blocks have 100 places each; transactions are bounded by their bytes.
+        assert_eq!(before.value(&towards[0].capacity), 200.0);
+
+        let load = Load::start(&cluster, &[leader, well], &oracle, LARGE);
+        load.goes_on(GOES_ON).await;
+        cluster.members[sick].node.pause();
+        assert_seen_waiting(seen, &towards[0]);
+        load.goes_on(GOES_ON).await;
+        cluster.members[sick].node.kill();
+        let gone = seen_gone(seen, &towards[0], &before);
+        load.goes_on(GOES_ON).await;
+        load.stop().await;
+        let now = seen.scrape();
+        let [to_sick, to_well] = towards.each_ref().map(|series| now.value(&series.sent));
+        assert_eq!(to_sick, gone.value(&towards[0].sent), "nothing is sent to nobody");
+        assert!(to_well > gone.value(&towards[1].sent));
+        assert_eq!(now.value(&towards[1].dropped), 0.0);
+
+        cluster.members[sick].node.start();
+        cluster.orders(&all, &oracle).await;
+        seen.wait_for("all that waited is sent", |scrape| {
+            scrape.value(STREAMS) >= before.value(STREAMS)
+                && scrape.value(&towards[0].length) <= 1.0
+                && scrape.value(&towards[0].sent) > to_sick
+        });
+        cluster.agree(&all, &oracle).await;
+    });
+}
+
+fn assert_seen_waiting(seen: &Scraper, towards: &Towards) {
+    seen.wait_for("blocks wait for the stopped peer", |scrape| {
+        scrape.value(&towards.length) > 0.0 && scrape.value(&towards.bytes) > 400_000.0
+    });
+    seen.wait_for("its stream is given up", |scrape| scrape.value(STALLED) >= 1.0);
+}
+
+fn seen_gone(seen: &Scraper, towards: &Towards, before: &Scrape) -> Scrape {
+    let what = "its streams are gone, and heartbeats give way to newer ones";
+    seen.wait_for(what, |scrape| {
+        scrape.value(STREAMS) <= before.value(STREAMS) - 2.0
+            && scrape.value(CONNECTIONS) <= before.value(CONNECTIONS) - 2.0
+            && scrape.value(&towards.dropped) > 0.0
+    })
+}
+
+/// The series of what waits for one peer and is sent to it.
+struct Towards {
+    capacity: String,
+    length: String,
+    bytes: String,
+    dropped: String,
+    sent: String,
+}
+
+impl Towards {
+    fn of(cluster: &Cluster, node: usize) -> Self {
+        let host = &cluster.members[node].place().cluster;
+        let queue =
+            |name: &str| format!("{name}{{channel=\"fixture\",host=\"{host}\",msg_type=\"consensus\"}}");
+        let peer = |name: &str| format!("{name}{{channel=\"fixture\",host=\"{host}\"}}");
+        Self {
+            capacity: queue("cluster_comm_egress_queue_capacity"),
+            length: queue("cluster_comm_egress_queue_length"),
+            bytes: queue("ordain_cluster_egress_queue_bytes"),
+            dropped: peer("cluster_comm_msg_dropped_count"),
+            sent: peer("cluster_comm_msg_send_time_count"),
+        }
+    }
 }
 
 /// A metric of the page: type and labels.
@@ -352,7 +466,7 @@ fn the_page_has_every_metric_with_its_type_and_labels() {
 #[test]
 fn every_metric_of_the_page_and_the_dashboard_is_in_a_real_scrape() {
     let scrapes = runtime().block_on(async {
-        let scraped = Scraped::start().await;
+        let scraped = Scraped::start(&ClusterSpec::of(3).with_spares(1)).await;
         let (cluster, oracle) = (&scraped.cluster, oracle());
         cluster.orders(&[0, 1, 2], &oracle).await;
         cluster.agree(&[0, 1, 2], &oracle).await;
