@@ -14,12 +14,18 @@ use client::broadcast::{Acknowledge, BroadcastError, BroadcastOptions, submit_al
 use protos::wire::common::Status;
 use tests::fixture::bystander::{Bystander, entries, orders};
 use tests::fixture::clients::until;
+use tests::fixture::cluster::check::oracle;
+use tests::fixture::cluster::load::{Load, LoadSpec};
+use tests::fixture::cluster::member::Member;
+use tests::fixture::cluster::{Cluster, ClusterSpec};
 use tests::fixture::network::{Network, NetworkSpec};
 
 /// Set in the inner run.
 const INSIDE: &str = "ORDAIN_FULL_DISK_INSIDE";
 const PAUSED: &str = "intake pauses until there is room: disk full while writing";
 const PATIENCE: Duration = Duration::from_secs(60);
+/// Acknowledgements that show that ordering goes on.
+const GOES_ON: usize = 100;
 
 #[test]
 fn a_full_disk_pauses_intake_which_resumes_by_itself_when_there_is_room() {
@@ -34,6 +40,14 @@ fn intake_stops_before_the_disk_is_full_and_goes_on_only_with_room_to_spare() {
     within_a_namespace(
         "intake_stops_before_the_disk_is_full_and_goes_on_only_with_room_to_spare",
         run_low_and_free,
+    );
+}
+
+#[test]
+fn a_leader_whose_disk_gets_full_is_replaced_and_takes_part_again_when_there_is_room() {
+    within_a_namespace(
+        "a_leader_whose_disk_gets_full_is_replaced_and_takes_part_again_when_there_is_room",
+        run_low_among_three,
     );
 }
 
@@ -124,14 +138,71 @@ async fn assert_refused_for_room(network: &Network) {
             info,
         }) => {
             assert_eq!(Status::try_from(status), Ok(Status::ServiceUnavailable));
-            assert!(
-                info.starts_with("intake is paused: ")
-                    && info.contains("less than General.DiskGuard.MinFree, 20 MB"),
-                "{info}"
-            );
+            assert_says_no_room(&info);
         }
         other => panic!("not refused: {other:?}"),
     }
+}
+
+fn assert_says_no_room(info: &str) {
+    assert!(
+        info.starts_with("intake is paused: ") && info.contains("less than General.DiskGuard.MinFree, 20 MB"),
+        "{info}"
+    );
+}
+
+/// Three members, each with a small disk for its blocks, which stop below 20 MB.
+async fn three_on_small_disks() -> Cluster {
+    let mut spec = ClusterSpec::of(3);
+    spec.variables = [("MINFREE", "20 MB"), ("INTERVAL", "20ms")]
+        .map(|(key, value)| (format!("ORDERER_GENERAL_DISKGUARD_{key}"), value.to_owned()))
+        .into();
+    let mut cluster = Cluster::new(&spec);
+    for member in &cluster.members {
+        mount_small(&member.data_folder(), "64m");
+    }
+    let all = cluster.all();
+    cluster.launch(&all);
+    cluster.join(&all).await;
+    cluster
+}
+
+/// Clients send through all three all the time. The one that is full writes what the others order.
+async fn run_low_among_three() {
+    let cluster = three_on_small_disks().await;
+    let (all, oracle) = (cluster.all(), oracle());
+    let load = Load::start(&cluster, &all, &oracle, LoadSpec::default());
+    load.goes_on(GOES_ON).await;
+    let full = cluster.leader().await;
+    let others = [(full + 1) % 3, (full + 2) % 3];
+    let folder = cluster.members[full].data_folder();
+    let filler = folder.join("filler");
+    let free = orderer::disk_guard::free_bytes(&folder).expect("the file system answers");
+    take(&filler, usize::try_from(free).expect("64 MB at most") - 15 * MB);
+    cluster.members[full].node.wait_for("intake stops: ", PATIENCE);
+    cluster.leader_other_than(full).await;
+    let envelope = cluster.signer().transaction(Bytes::from_static(b"no room")).bytes;
+    oracle.sent(&envelope);
+    let refused = cluster.submit(full, envelope.clone()).await;
+    let info = refused.expect_err("there is no room").unavailable();
+    assert_says_no_room(&info);
+    oracle.refused(&envelope, &info);
+    load.goes_on(GOES_ON).await;
+    cluster.orders(&others, &oracle).await;
+    let height = cluster.info(others[0]).await.expect("an answer").height;
+    cluster.until_height(full, height).await;
+
+    fs::remove_file(&filler).expect("removed");
+    cluster.members[full]
+        .node
+        .wait_for("intake goes on: there is room", PATIENCE);
+    load.goes_on(GOES_ON).await;
+    load.stop().await;
+    cluster.orders(&all, &oracle).await;
+    cluster.agree(&all, &oracle).await;
+    cluster.assert_no_panic();
+    let is_paused = |member: &Member| member.node.stderr().contains(PAUSED);
+    assert!(!cluster.members.iter().any(is_paused), "no write ever failed");
 }
 
 /// Takes all room there is; gives it back when the file is removed.
