@@ -33,7 +33,7 @@ enum ChannelLevel {
 impl ChannelCapabilities {
     /// Reads the value `Capabilities` of the channel group; a missing one is an empty one.
     pub fn new(value: &Capabilities) -> Self {
-        let (levels, unsupported) = split(value, |name| {
+        let (level, unsupported) = highest(value, |name| {
             Some(match name {
                 "V1_1" => ChannelLevel::V1_1,
                 "V1_3" => ChannelLevel::V1_3,
@@ -44,10 +44,7 @@ impl ChannelCapabilities {
                 _ => return None,
             })
         });
-        Self {
-            level: levels.into_iter().max().unwrap_or_default(),
-            unsupported,
-        }
+        Self { level, unsupported }
     }
 
     /// Names this program does not know.
@@ -102,7 +99,7 @@ enum OrdererLevel {
 impl OrdererCapabilities {
     /// Reads the value `Capabilities` of the orderer group; a missing one is an empty one.
     pub fn new(value: &Capabilities) -> Self {
-        let (levels, unsupported) = split(value, |name| {
+        let (level, unsupported) = highest(value, |name| {
             Some(match name {
                 "V1_1" => OrdererLevel::V1_1,
                 "V1_4_2" => OrdererLevel::V1_4_2,
@@ -110,10 +107,7 @@ impl OrdererCapabilities {
                 _ => return None,
             })
         });
-        Self {
-            level: levels.into_iter().max().unwrap_or_default(),
-            unsupported,
-        }
+        Self { level, unsupported }
     }
 
     /// Names this program does not know; `V3_0` is one of them, it exists for channels only.
@@ -154,17 +148,17 @@ impl ApplicationCapabilities {
     }
 }
 
-/// What the known names stand for, and the unknown names.
-fn split<L>(value: &Capabilities, known: impl Fn(&str) -> Option<L>) -> (Vec<L>, Vec<String>) {
-    let mut levels = Vec::new();
+/// The highest level that a known name stands for, and the unknown names.
+fn highest<L: Default + Ord>(value: &Capabilities, known: impl Fn(&str) -> Option<L>) -> (L, Vec<String>) {
+    let mut highest = L::default();
     let mut unsupported = Vec::new();
     for name in value.capabilities.keys() {
         match known(name) {
-            Some(level) => levels.push(level),
+            Some(level) => highest = highest.max(level),
             None => unsupported.push(name.clone()),
         }
     }
-    (levels, unsupported)
+    (highest, unsupported)
 }
 
 /// Serializes a set of capability names as the reference does: each map entry with its empty message written
