@@ -60,5 +60,5 @@ pub mod tls;
 pub mod verify;
 pub mod yaml;
 
-pub use connection::{Address, Connection, Target};
+pub use connection::{Address, Connection, HostPort, Target};
 pub use connection_file::ConnectionFile;

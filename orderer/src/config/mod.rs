@@ -48,6 +48,8 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use client::HostPort;
+
 pub use cluster::{Backoff, CertificatePair, ClusterListener, ClusterSettings, Consensus, Replication};
 pub use error::{ConfigError, Origin, Problem};
 pub use kind::go_duration;
@@ -350,10 +352,6 @@ impl Listen {
 
 impl fmt::Display for Listen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.host.contains(':') {
-            write!(f, "[{}]:{}", self.host, self.port)
-        } else {
-            write!(f, "{}:{}", self.host, self.port)
-        }
+        write!(f, "{}", HostPort(&self.host, self.port))
     }
 }
