@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::multichannel::Manager;
 use crate::server::LOGGER;
@@ -28,6 +29,12 @@ pub async fn begun(stopping: &mut watch::Receiver<bool>) {
     if stopping.wait_for(|stopping| *stopping).await.is_err() {
         std::future::pending::<()>().await;
     }
+}
+
+/// Waits for `tasks`, of which no more come, but no longer than `time_max`. True: all have ended.
+pub async fn ended(tasks: &TaskTracker, time_max: Duration) -> bool {
+    tasks.close();
+    tokio::time::timeout(time_max, tasks.wait()).await.is_ok()
 }
 
 /// Stops a node in order; `servers` are the tasks of its listeners.

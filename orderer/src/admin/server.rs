@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
+use crate::shutdown;
 use crate::tls::{Connection, Incoming};
 
 /// How long requests that are under way may go on once the server is asked to stop.
@@ -37,11 +38,7 @@ pub async fn serve(mut incoming: Incoming, router: Router, stop: CancellationTok
         }
     }
     drop(incoming);
-    connections.close();
-    if tokio::time::timeout(DRAIN_TIME_MAX, connections.wait())
-        .await
-        .is_err()
-    {
+    if !shutdown::ended(&connections, DRAIN_TIME_MAX).await {
         tracing::warn!("HTTP requests were cut off after {DRAIN_TIME_MAX:?}");
     }
 }

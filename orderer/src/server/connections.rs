@@ -17,6 +17,7 @@ use super::LOGGER;
 use super::guarded::{Guarded, Manners};
 use super::routes::{self, Serve};
 use crate::config::Keepalive;
+use crate::shutdown;
 use crate::tls::{Connection, Incoming};
 
 /// Bytes a client may send on one stream ahead of what the handler has taken. That much memory a stream costs while
@@ -89,11 +90,7 @@ pub async fn serve(
         }
     }
     drop(incoming);
-    connections.close();
-    if tokio::time::timeout(DRAIN_TIME_MAX, connections.wait())
-        .await
-        .is_err()
-    {
+    if !shutdown::ended(&connections, DRAIN_TIME_MAX).await {
         tracing::info!(target: LOGGER, "calls still under way were cut off after {DRAIN_TIME_MAX:?}");
     }
 }
