@@ -56,6 +56,20 @@ impl Backlog {
         }
     }
 
+    /// All that is left here and in the mailbox, which takes nothing more in; their tickets are open then.
+    pub(crate) fn take_rest(
+        &mut self,
+        mailbox: &mut MailboxReceiver,
+        open: &mut OpenTickets,
+    ) -> Vec<Submission> {
+        mailbox.close();
+        let waiting: Vec<_> = std::iter::from_fn(|| mailbox.try_recv()).collect();
+        self.offers.splice(0..0, waiting.into_iter().rev());
+        std::iter::from_fn(|| self.next(mailbox, open))
+            .map(|(_, submission)| submission)
+            .collect()
+    }
+
     /// When the last one that [`next`](Self::next) gave was offered.
     pub(crate) fn offered_at(&self) -> Option<Instant> {
         self.offered_at

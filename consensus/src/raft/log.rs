@@ -6,7 +6,9 @@
 
 use bytes::Bytes;
 use protos::block::Hash;
-use protos::{BlockNumber, ChannelId, ConsenterId};
+use protos::{BlockNumber, ChannelId, ConfigSeq, ConsenterId, Envelope};
+
+use crate::chain::SubmissionKind;
 
 /// All channels' logs of one node. Every call reads or writes the disk on the calling thread.
 pub trait RaftLog: Send + Sync {
@@ -41,6 +43,8 @@ pub struct LogState {
     pub entries: Vec<LogEntry>,
     /// The channel was removed from this node, and its ledger with it: what is above is from before.
     pub retired: Option<Retired>,
+    /// What the last run took in and left in no block; empty once the next one has taken it up.
+    pub unordered: Unordered,
 }
 
 impl LogState {
@@ -55,6 +59,9 @@ impl LogState {
         }
         if let Some(retired) = &write.retires {
             self.retired = Some(retired.clone());
+        }
+        if let Some(unordered) = write.unordered_after() {
+            self.unordered = unordered.clone();
         }
         if let Some(identity) = &write.identity {
             self.identity = Some(identity.clone());
@@ -109,6 +116,60 @@ pub struct Retired {
     pub first: Option<Hash>,
     /// The metadata of the consensus type, as the config had it that was in force last: who else had the chain.
     pub members: Bytes,
+}
+
+/// Envelopes that a run took in, and that were in no block when it was told to end. Whoever sent them may have been told
+/// SUCCESS, so the next run goes on with them exactly where this one stood (ADR 023). Not written by a crash.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Unordered {
+    /// The term in which it handed envelopes last.
+    pub term: u64,
+    /// Told this run from others in that term.
+    pub incarnation: u64,
+    /// How many numbers it gave in that term.
+    pub numbers: u64,
+    /// How many of `envelopes`, from the first, it handed to the leader of that term.
+    pub handed: u64,
+    /// They were looked for in all blocks up to this one.
+    pub seen: BlockNumber,
+    /// In the order in which they came.
+    pub envelopes: Vec<LeftEnvelope>,
+}
+
+impl Unordered {
+    /// How many still wait for a block.
+    pub fn waiting(&self) -> usize {
+        let waits = |left: &&LeftEnvelope| left.fate == Fate::Waits;
+        self.envelopes.iter().filter(waits).count()
+    }
+}
+
+/// One of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeftEnvelope {
+    /// As it was checked last.
+    pub envelope: Envelope,
+    /// What it is.
+    pub kind: SubmissionKind,
+    /// The config sequence of that check.
+    pub config_seq: ConfigSeq,
+    /// Its number among those handed to the leader of the term, if it may have to be handed to it again.
+    pub number: Option<u64>,
+    /// The newest block when it was first handed to a leader; none if it never was.
+    pub handed_at: Option<BlockNumber>,
+    /// What became of it so far.
+    pub fate: Fate,
+}
+
+/// What became of an envelope that was left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// It is in no block that was looked through.
+    Waits,
+    /// It is in a block. Only its number counts.
+    Seen,
+    /// Nobody waits for it any more. Only its number counts.
+    GivenUp,
 }
 
 /// Raft's hard state.
@@ -190,6 +251,24 @@ pub struct LogWrite {
     pub entries: Vec<LogEntry>,
     /// Entries below this place may go. Never above the checkpoint's index + 1.
     pub compact_below: Option<u64>,
+    /// Replaces what is there. It also goes with `resets` and `retires`. Boxed, as it is rare and writes are not.
+    pub unordered: Option<Box<Unordered>>,
+}
+
+impl LogWrite {
+    /// What stands for the envelopes that a run has left, if this changes it.
+    pub fn unordered_after(&self) -> Option<&Unordered> {
+        static NONE: Unordered = Unordered {
+            term: 0,
+            incarnation: 0,
+            numbers: 0,
+            handed: 0,
+            seen: BlockNumber(0),
+            envelopes: Vec::new(),
+        };
+        let goes = self.resets || self.retires.is_some();
+        self.unordered.as_deref().or(goes.then_some(&NONE))
+    }
 }
 
 /// Why the log was not read or written.

@@ -103,6 +103,13 @@ impl Notices {
                 say!(warn, self, "Refused a message of consenter {}: {reason}", from.0);
             }
             Notice::Dropped { reason } => say!(warn, self, "Submissions dropped: {reason}"),
+            Notice::TakenUp { waiting } => {
+                say!(
+                    info,
+                    self,
+                    "Going on with {waiting} envelopes that were accepted before the last stop"
+                );
+            }
             Notice::TransferringLeadership { to } => {
                 say!(info, self, "Transferring leadership to {}", to.0);
             }
@@ -111,6 +118,15 @@ impl Notices {
             }
             Notice::CheckpointMade { block } => say!(info, self, "Checkpoint made at block [{}]", block.0),
         }
+    }
+
+    /// The chain ends, and nobody has ordered these.
+    pub(super) fn left(&self, waiting: usize) {
+        say!(
+            warn,
+            self,
+            "{waiting} accepted envelopes are in no block yet: they are kept, and ordered after the next start"
+        );
     }
 
     /// What became of the channel could not be found out yet: what is waited for.

@@ -2,7 +2,8 @@
 //!
 //! - An outcome `Ok(n)` (level `committed`) means a place in block n, for good.
 //! - A submission that was taken in (level `accepted`) gets such an outcome, unless the node lost its memory before,
-//!   left the channel, or says that a config dropped it. Only configs can be dropped here: no config of a simulation
+//!   left the channel, or says that a config dropped it. If the node was told to end first, it is in a block all the
+//!   same. Only configs can be dropped here: no config of a simulation
 //!   makes an envelope of clients invalid.
 //! - Submitting the same envelope again on purpose may put it into a block again; nothing else may.
 //!
@@ -44,6 +45,10 @@ struct Promise {
 enum State {
     Pending,
     InBlock(BlockNumber),
+    /// The node ended in order, and keeps it for its next run.
+    Left,
+    /// It was left, and the run that took it up says that it has ordered it.
+    InSomeBlock,
     /// It may be in a block or not.
     Open,
     /// It is in no block.
@@ -122,12 +127,44 @@ impl Acknowledged {
         Ok(())
     }
 
-    /// A run of a node has ended, or its part in the channel: what is pending there may be lost.
+    /// A run of a node has ended by a crash, or its part in the channel: what is pending there may be lost, and what it
+    /// took up of earlier runs.
     pub fn run_ended(&mut self, run: Run) {
+        self.left_is_lost(run.node);
+        self.change_all(run, &State::Pending, &State::Open);
+    }
+
+    /// A run was told to end, and has with nothing pending but what [`left`](Self::left) was told of: what it took up
+    /// of earlier runs is ordered.
+    pub fn run_finished(&mut self, run: Run) {
+        for number in 0..run.number {
+            let earlier = Run { number, ..run };
+            self.change_all(earlier, &State::Left, &State::InSomeBlock);
+        }
+        self.change_all(run, &State::Pending, &State::Open);
+    }
+
+    /// A run ends in order with envelopes pending, its own and earlier ones, which are on record.
+    pub fn left(&mut self, run: Run) {
+        self.change_all(run, &State::Pending, &State::Left);
+    }
+
+    /// What earlier runs of a node have left is not taken up.
+    pub fn left_is_lost(&mut self, node: usize) {
+        for ((run, _), promise) in &mut self.promises {
+            if run.node == node && promise.state == State::Left {
+                promise.state = State::Open;
+            }
+        }
+    }
+
+    /// A config that was left may be dropped, and nobody is told.
+    fn change_all(&mut self, run: Run, from: &State, to: &State) {
         let of_run = (run, TicketId(0))..=(run, TicketId(u64::MAX));
         for (_, promise) in self.promises.range_mut(of_run) {
-            if promise.state == State::Pending {
-                promise.state = State::Open;
+            if promise.state == *from {
+                let may_be_dropped = *to == State::Left && promise.kind == SubmissionKind::Config;
+                promise.state = if may_be_dropped { State::Open } else { to.clone() };
             }
         }
     }
@@ -206,7 +243,30 @@ impl Acknowledged {
                     }
                 }
                 State::Pending => return Err(format!("{}: taken in, and in no block", who())),
-                State::Open | State::Dropped => {}
+                State::Left | State::InSomeBlock | State::Open | State::Dropped => {}
+            }
+        }
+        self.check_left(places)
+    }
+
+    /// What was left has places beside those that the same node was told of.
+    fn check_left(&self, places: &BTreeMap<Bytes, BTreeMap<BlockNumber, u64>>) -> Result<(), Violation> {
+        let mut needed: BTreeMap<_, (u64, bool)> = BTreeMap::new();
+        for ((run, _), promise) in &self.promises {
+            let is_left = matches!(promise.state, State::Left | State::InSomeBlock);
+            if is_left || matches!(promise.state, State::InBlock(_)) {
+                let (count, any_left) = needed.entry((run.node, &promise.identity)).or_default();
+                *count += 1;
+                *any_left |= is_left;
+            }
+        }
+        for ((node, identity), (count, _)) in needed.into_iter().filter(|(_, (_, any_left))| *any_left) {
+            let found = places.get(identity).map_or(0, |blocks| blocks.values().sum());
+            if found < count {
+                let name = name(identity);
+                return Err(format!(
+                    "acknowledged: node {node}, {name}: left by a run that ended in order, and there {found} times of {count}"
+                ));
             }
         }
         Ok(())
@@ -306,6 +366,26 @@ mod tests {
         told.run_ended(RUN);
         assert_eq!(told.counts().pending, 0);
         assert_eq!(told.check(chain(&[&["genesis"]]).iter()), Ok(()));
+    }
+
+    #[test]
+    fn what_was_left_must_be_in_a_block_unless_the_run_that_took_it_up_crashed() {
+        let next = Run { number: 2, ..RUN };
+        let with = chain(&[&["genesis"], &["a"]]);
+        let without = chain(&[&["genesis"], &["b"]]);
+        let left = || {
+            let mut told = told(&["a", "b"], &[]);
+            told.left(RUN);
+            told
+        };
+        assert!(left().check(with.iter()).unwrap_err().contains("left by a run"));
+        let mut finished = left();
+        finished.run_finished(next);
+        finished.left_is_lost(RUN.node);
+        assert!(finished.check(without.iter()).is_err());
+        let mut crashed = left();
+        crashed.run_ended(next);
+        assert_eq!(crashed.check(with.iter()), Ok(()));
     }
 
     #[test]

@@ -48,12 +48,7 @@ impl World {
     /// Carries out actions in order, unless the node crashes in between.
     pub(super) fn carry_out_all(&mut self, run: Run, actions: Vec<Action>) -> Holds {
         // What is told of envelopes at the end of a chain comes before the end.
-        let ends = |action: &Action| {
-            matches!(
-                action,
-                Action::NotMember | Action::LostLog { .. } | Action::Finish
-            )
-        };
+        let ends = |action: &Action| matches!(action, Action::NotMember | Action::LostLog { .. });
         let is_losing = |action: &Action| match action {
             Action::Persist { write, .. } => write.identity.as_ref().is_some_and(|own| own.lost.is_some()),
             _ => false,

@@ -7,9 +7,10 @@ use protos::Height;
 
 use super::log::SimLog;
 use super::material::NODES;
+use super::node::Member;
 use super::seed::{Micros, Wipe};
 use super::timeline::{Fault, Happening, Run};
-use super::world::{Holds, World};
+use super::world::{Holds, Plant, World};
 
 impl World {
     pub(super) fn fault(&mut self, fault: Fault) -> Holds {
@@ -51,7 +52,7 @@ impl World {
                 self.say(node, || "stands still");
                 Ok(())
             }
-            Fault::Halt if self.member(run).is_some() => self.step(run, Event::Halt),
+            Fault::Halt if self.member(run).is_some() => self.halt(run),
             Fault::Wipe => self.wipe(run),
             Fault::Remove => self.remove(run),
             Fault::SlowDisk => {
@@ -162,7 +163,47 @@ impl World {
     }
 }
 
+/// How long a node that was told to end may wait for others.
+const HALT_TIME_MAX: Micros = Micros::secs(2);
+
 impl World {
+    fn halt(&mut self, run: Run) -> Holds {
+        self.step(run, Event::Halt)?;
+        let members = |member: &mut Member| member.core.status().members.len();
+        if self.member(run).map_or(0, members) > 1 {
+            let time = self.chance.time(Micros(0), HALT_TIME_MAX);
+            self.after(time, Happening::HaltTakesLong(run));
+        }
+        Ok(())
+    }
+
+    /// Disks are waited for all the same. What is in no block then goes on record, and the process ends.
+    pub(super) fn halt_takes_long(&mut self, run: Run) -> Holds {
+        let plant = self.plant;
+        let Some(member) = self.member(run) else {
+            return Ok(());
+        };
+        if !member.is_quiet() {
+            self.after(Micros::millis(20), Happening::HaltTakesLong(run));
+            return Ok(());
+        }
+        let Some(mut write) = member.core.leave_behind(Vec::new()) else {
+            return self.finishes(run);
+        };
+        if let (Plant::LeftIsHandedAnew, Some(left)) = (plant, &mut write.unordered) {
+            left.incarnation ^= 1;
+        }
+        let is_kept =
+            plant == Plant::NothingLeft || (member.log.append(&write).is_ok() && member.log.sync().is_ok());
+        if !is_kept {
+            return self.disk_failed(run);
+        }
+        self.say(run.node, || "ends, and leaves what is in no block");
+        self.told.left(run);
+        self.process_ends(run);
+        Ok(())
+    }
+
     /// True until the node that removed the channel last has again the blocks that it had.
     fn is_returning(&self) -> bool {
         let returns = |(node, height): &(usize, Height)| self.nodes[*node].synced < *height;

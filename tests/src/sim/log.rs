@@ -11,12 +11,14 @@ use std::io;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use consensus::SubmissionKind;
 use consensus::raft::log::{
-    Checkpoint, EntryKind, HardState, Identity, LogEntry, LogState, LogWrite, MembersAt, Retired,
+    Checkpoint, EntryKind, Fate, HardState, Identity, LeftEnvelope, LogEntry, LogState, LogWrite, MembersAt,
+    Retired, Unordered,
 };
 use ledger::disk::{Directory, File, read_whole, remove_whole, write_whole};
 use prost::Message;
-use protos::{BlockNumber, ConsenterId};
+use protos::{BlockNumber, ConfigSeq, ConsenterId, Envelope};
 
 const FOLDER: &str = "raft";
 const LOG: &str = "log";
@@ -167,6 +169,95 @@ struct Record {
     retires: Option<RetiredRecord>,
     #[prost(bool, tag = "9")]
     returns: bool,
+    #[prost(message, optional, tag = "10")]
+    unordered: Option<UnorderedRecord>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct UnorderedRecord {
+    /// Term, incarnation, numbers, handed, seen.
+    #[prost(uint64, repeated, tag = "1")]
+    progress: Vec<u64>,
+    #[prost(message, repeated, tag = "2")]
+    envelopes: Vec<LeftRecord>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct LeftRecord {
+    #[prost(bytes = "bytes", tag = "1")]
+    entry: Bytes,
+    #[prost(bool, tag = "2")]
+    is_config: bool,
+    #[prost(uint64, tag = "3")]
+    config_seq: u64,
+    #[prost(uint64, optional, tag = "4")]
+    number: Option<u64>,
+    #[prost(uint64, optional, tag = "5")]
+    handed_at: Option<u64>,
+    #[prost(bool, tag = "6")]
+    is_seen: bool,
+    #[prost(bool, tag = "7")]
+    is_given_up: bool,
+}
+
+impl From<&Unordered> for UnorderedRecord {
+    fn from(unordered: &Unordered) -> Self {
+        let Unordered {
+            term,
+            incarnation,
+            numbers,
+            handed,
+            seen,
+            envelopes,
+        } = unordered;
+        let left = |left: &LeftEnvelope| LeftRecord {
+            entry: left.envelope.entry().clone(),
+            is_config: left.kind == SubmissionKind::Config,
+            config_seq: left.config_seq.0,
+            number: left.number,
+            handed_at: left.handed_at.map(|at| at.0),
+            is_seen: left.fate == Fate::Seen,
+            is_given_up: left.fate == Fate::GivenUp,
+        };
+        Self {
+            progress: vec![*term, *incarnation, *numbers, *handed, seen.0],
+            envelopes: envelopes.iter().map(left).collect(),
+        }
+    }
+}
+
+impl From<UnorderedRecord> for Unordered {
+    fn from(record: UnorderedRecord) -> Self {
+        let [term, incarnation, numbers, handed, seen] = record.progress[..] else {
+            return Self::default();
+        };
+        let left = |left: LeftRecord| {
+            Some(LeftEnvelope {
+                envelope: Envelope::from_received(left.entry).ok()?,
+                kind: if left.is_config {
+                    SubmissionKind::Config
+                } else {
+                    SubmissionKind::Normal
+                },
+                config_seq: ConfigSeq(left.config_seq),
+                number: left.number,
+                handed_at: left.handed_at.map(BlockNumber),
+                fate: match (left.is_seen, left.is_given_up) {
+                    (true, _) => Fate::Seen,
+                    (_, true) => Fate::GivenUp,
+                    _ => Fate::Waits,
+                },
+            })
+        };
+        Self {
+            term,
+            incarnation,
+            numbers,
+            handed,
+            seen: BlockNumber(seen),
+            envelopes: record.envelopes.into_iter().filter_map(left).collect(),
+        }
+    }
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -256,6 +347,7 @@ impl From<&LogWrite> for Record {
                 members: retired.members.clone(),
             }),
             returns: write.returns,
+            unordered: write.unordered.as_deref().map(UnorderedRecord::from),
         }
     }
 }
@@ -299,6 +391,7 @@ impl From<Record> for LogWrite {
                 members: retired.members,
             }),
             returns: record.returns,
+            unordered: record.unordered.map(|left| Box::new(left.into())),
         }
     }
 }

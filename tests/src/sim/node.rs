@@ -99,6 +99,16 @@ pub struct Member {
     pub leaderless_since: Option<Micros>,
 }
 
+impl Member {
+    /// True while nothing is on its way to a disk.
+    pub fn is_quiet(&self) -> bool {
+        self.to_persist.is_empty()
+            && self.persisting.is_empty()
+            && self.to_write.is_empty()
+            && self.writing.is_empty()
+    }
+}
+
 /// A block to be written.
 pub struct BlockWrite {
     /// Header and data.

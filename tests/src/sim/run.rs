@@ -141,6 +141,15 @@ impl World {
         if pending > 0 {
             return Some(format!("{pending} submissions are pending"));
         }
+        let mut processes = self.nodes.iter().filter_map(|node| node.process.as_ref());
+        if processes.any(|process| {
+            process
+                .member
+                .as_ref()
+                .is_some_and(|member| member.core.load().pending > 0)
+        }) {
+            return Some("envelopes that an earlier run took in are pending".to_owned());
+        }
         let lost = self.lost.keys().next();
         lost.map(|node| format!("node {node} is not mended"))
     }

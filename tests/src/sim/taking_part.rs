@@ -81,6 +81,7 @@ impl World {
             .own_id(&config.consenters)
             .filter(|id| Some(*id) != is_not)
         else {
+            self.told.left_is_lost(node);
             return self.notes_pulls(run);
         };
         let (tip, process_origin) = (process.chain_tip()?, process.origin());
@@ -95,6 +96,9 @@ impl World {
             state.members.voters.len()
         };
         let origin = state.retired.as_ref().map(|_| process_origin).transpose()?;
+        if origin.is_some() || state.identity.as_ref().is_none_or(|own| own.id != id) {
+            self.told.left_is_lost(node);
+        }
         let start = Start {
             channel: Material::get().channel.clone(),
             id,
@@ -110,6 +114,7 @@ impl World {
         let (core, actions) = match RaftCore::open(start) {
             Ok(opened) => opened,
             Err(OpenError::LostLog { .. }) => {
+                self.told.left_is_lost(node);
                 self.nodes[node].is_not = Some(id);
                 return self.is_lost(node, id, "it is on record");
             }
@@ -232,18 +237,23 @@ impl World {
         Ok(())
     }
 
-    /// The process ends after a halt; an operator starts it again.
+    /// Nothing is left to be done by a run that was told to end.
     #[expect(
         clippy::unnecessary_wraps,
         reason = "an outcome of actions, which may fail otherwise"
     )]
     pub(super) fn finishes(&mut self, run: Run) -> Holds {
-        self.told.run_ended(run);
+        self.told.run_finished(run);
+        self.process_ends(run);
+        Ok(())
+    }
+
+    /// The process ends after a halt; an operator starts it again.
+    pub(super) fn process_ends(&mut self, run: Run) {
         self.break_streams(run.node);
         self.nodes[run.node].process = None;
         let time = self.chance.time(Micros::millis(50), Micros::secs(2));
         self.after(time, Happening::Starts(run.node));
-        Ok(())
     }
 
     // What passes between nodes.

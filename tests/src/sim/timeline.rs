@@ -31,6 +31,8 @@ pub enum Happening {
     PersistedIsReported(Run, u64),
     /// The ledger's sync is done.
     BlocksSynced(Run),
+    /// A node was told to end, and is not waited for any longer.
+    HaltTakesLong(Run),
     /// A batch timer ran out.
     BatchTimer(Run, TimerToken),
     /// A node asks another for blocks.

@@ -35,6 +35,10 @@ pub enum Plant {
     VoteNotPersisted,
     /// Envelopes are handed to a new leader before its first entry is applied.
     EarlyResubmission,
+    /// What a node has left in no block when it was told to end does not go on record.
+    NothingLeft,
+    /// It does, and the next run hands it to the same leader as if for the first time.
+    LeftIsHandedAnew,
 }
 
 /// Everything there is in a run.
@@ -199,6 +203,7 @@ impl World {
             | Happening::LogSynced(run)
             | Happening::PersistedIsReported(run, _)
             | Happening::BlocksSynced(run)
+            | Happening::HaltTakesLong(run)
             | Happening::BatchTimer(run, _)
             | Happening::Pull(run)
             | Happening::AsksWhetherNew(run)
@@ -219,6 +224,7 @@ impl World {
             Happening::LogSynced(run) => self.log_synced(run),
             Happening::PersistedIsReported(run, number) => self.step(run, Event::Persisted { number }),
             Happening::BlocksSynced(run) => self.blocks_synced(run),
+            Happening::HaltTakesLong(run) => self.halt_takes_long(run),
             Happening::BatchTimer(run, token) => {
                 if self.member(run).is_some_and(|member| member.timer == Some(token)) {
                     return self.step(run, Event::BatchTimerFired { token });

@@ -25,7 +25,7 @@ const PLANTED_SEEDS: u64 = 300;
 /// Seeds that are run twice.
 const TWICE: [u64; 4] = [3, 14, 159, 265];
 
-const PLANTED: [(&str, Plant); 3] = [
+const PLANTED: [(&str, Plant); 5] = [
     (
         "writes reported before they are synced",
         Plant::PersistedBeforeSync,
@@ -35,6 +35,8 @@ const PLANTED: [(&str, Plant); 3] = [
         "resubmission before the new term's first entry",
         Plant::EarlyResubmission,
     ),
+    ("nothing left for the next run", Plant::NothingLeft),
+    ("handed anew to the same leader", Plant::LeftIsHandedAnew),
 ];
 
 fn main() -> ExitCode {

@@ -160,6 +160,11 @@ pub enum Notice {
         /// The voters now.
         voters: Vec<ConsenterId>,
     },
+    /// Envelopes that the last run had taken in and left in no block are to be ordered now.
+    TakenUp {
+        /// How many.
+        waiting: usize,
+    },
     /// A checkpoint was made.
     CheckpointMade {
         /// At which block.

@@ -226,6 +226,11 @@ impl Applying {
         self.seen = self.seen.max(number);
     }
 
+    /// An earlier run has looked for own envelopes up to this block, no less and no further.
+    pub(super) fn was_seen(&mut self, number: BlockNumber) {
+        self.seen = number;
+    }
+
     /// A leader's state stands for everything through here.
     pub(super) fn jump_to(&mut self, index: u64, term: u64) {
         self.passed = None;
@@ -506,7 +511,10 @@ impl RaftCore {
         for (place, _) in &found {
             self.handing.note_seen(*place);
         }
-        let mut tickets: Vec<_> = found.into_iter().map(|(_, waiting)| waiting.ticket).collect();
+        let mut tickets: Vec<_> = found
+            .into_iter()
+            .filter_map(|(_, waiting)| waiting.ticket)
+            .collect();
         tickets.sort_unstable();
         tickets
     }

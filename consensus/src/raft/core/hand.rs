@@ -36,14 +36,15 @@ pub(super) struct Handing {
     patience: u64,
 }
 
+/// An envelope that was handed in the term.
 #[derive(Debug)]
-struct Sent {
-    number: u64,
-    place: Place,
-    envelope: Envelope,
-    config_seq: ConfigSeq,
+pub(super) struct Sent {
+    pub(super) number: u64,
+    pub(super) place: Place,
+    pub(super) envelope: Envelope,
+    pub(super) config_seq: ConfigSeq,
     /// It was found in a block.
-    is_seen: bool,
+    pub(super) is_seen: bool,
 }
 
 impl Handing {
@@ -56,7 +57,24 @@ impl Handing {
         };
     }
 
-    fn push(&mut self, sent: Sent) {
+    /// Goes on in a term where an earlier run stood.
+    pub(super) fn go_on(&mut self, (term, next): (u64, Place), numbers: u64, patience: u64) {
+        self.begin(term, next, patience);
+        self.numbers = numbers;
+    }
+
+    /// What may have to be handed again, in the order of its numbers.
+    pub(super) fn sent(&self) -> impl Iterator<Item = &Sent> {
+        self.sent.iter()
+    }
+
+    /// The term, how many numbers were given in it, and the next envelope to hand.
+    pub(super) fn progress(&self) -> (u64, u64, Place) {
+        (self.term, self.numbers, self.next)
+    }
+
+    pub(super) fn push(&mut self, sent: Sent) {
+        self.seen += usize::from(sent.is_seen);
         self.sent_bytes += sent.envelope.entry().len();
         self.sent.push_back(sent);
     }
@@ -82,6 +100,9 @@ impl RaftCore {
     /// Whom envelopes may be handed to now.
     fn receiver(&self) -> Option<ConsenterId> {
         let leader = self.node.leader()?;
+        if self.left.is_some_and(|number| !self.is_durable(number)) {
+            return None; // it could be taken up twice
+        }
         let has_first_entry = self.apply.term() == self.node.term() && !self.apply.is_pulling();
         (has_first_entry || self.planted.early_resubmission).then_some(leader)
     }
@@ -92,6 +113,9 @@ impl RaftCore {
         let Some(leader) = self.receiver() else {
             return;
         };
+        if self.left.take().is_some() {
+            self.left_have_a_leader();
+        }
         if self.handing.term != self.node.term() {
             let (term, first, patience) = (self.node.term(), self.pending.first(), self.patience());
             self.handing.begin(term, first, patience);
@@ -220,7 +244,7 @@ impl RaftCore {
         self.pending.get(sent.place).is_none() || self.handing.sent_bytes >= SENT_BYTES_MAX
     }
 
-    fn patience(&self) -> u64 {
+    pub(super) fn patience(&self) -> u64 {
         2 * self.election_ticks()
     }
 
@@ -229,8 +253,11 @@ impl RaftCore {
         let all = self.pending.take_all();
         let (handed, others): (Vec<_>, Vec<_>) =
             all.into_iter().partition(|waiting| waiting.handed_at.is_some());
-        turn.unknown(handed.iter().map(|waiting| waiting.ticket).collect(), reason);
-        let others = others.iter().map(|waiting| waiting.ticket).collect();
+        turn.unknown(
+            handed.iter().filter_map(|waiting| waiting.ticket).collect(),
+            reason,
+        );
+        let others = others.iter().filter_map(|waiting| waiting.ticket).collect();
         turn.resolve(others, Err(TicketError::Halted));
     }
 }

@@ -3,7 +3,7 @@
 use protos::{ConfigSeq, Envelope};
 
 use super::event::ConfigInForce;
-use super::pending::Place;
+use super::pending::{Place, Waiting};
 use super::{Life, Notice, RaftCore, Turn};
 use crate::chain::{Submission, SubmissionKind};
 use crate::support::RevalidateError;
@@ -68,7 +68,7 @@ impl RaftCore {
                 let checked = (config_seq.max(self.config.sequence), self.ticks);
                 self.pending.add(ticket, envelope, kind, checked);
             }
-            Err(error) => self.drop_tickets(vec![ticket], error.reason, turn),
+            Err(error) => self.drop_all(&[Some(ticket)], error.reason, turn),
         }
     }
 
@@ -89,15 +89,16 @@ impl RaftCore {
         }
     }
 
-    /// These are in no block and will be in none: the config moved on.
-    pub(super) fn drop_tickets(&mut self, tickets: Vec<TicketId>, reason: String, turn: &mut Turn<'_>) {
-        if tickets.is_empty() {
+    /// The envelopes with these tickets are in no block and will be in none: the config moved on.
+    pub(super) fn drop_all(&mut self, of: &[Option<TicketId>], reason: String, turn: &mut Turn<'_>) {
+        if of.is_empty() {
             return;
         }
-        self.dropped += tickets.len() as u64;
+        self.dropped += of.len() as u64;
         turn.notice(Notice::Dropped {
             reason: reason.clone(),
         });
+        let tickets = of.iter().copied().flatten().collect();
         turn.resolve(tickets, Err(TicketError::Dropped { reason }));
     }
 
@@ -145,7 +146,7 @@ impl RaftCore {
             Ok(envelope) => self.pending.renew(place, envelope, sequence),
             Err(error) => {
                 self.pending.remove(place);
-                self.drop_tickets(vec![waiting.ticket], error.reason, turn);
+                self.drop_all(&[waiting.ticket], error.reason, turn);
             }
         }
         true
@@ -153,12 +154,8 @@ impl RaftCore {
 
     /// A tick: gives up what waits too long.
     pub(super) fn expire(&mut self, turn: &mut Turn<'_>) {
-        let bound = self.pending_ticks_max();
         let (mut handed, mut others) = (Vec::new(), Vec::new());
-        while let Some(waiting) = self.pending.get(self.pending.first())
-            && self.ticks - waiting.since > bound
-        {
-            let place = self.pending.first();
+        for place in self.late() {
             if let Some(waiting) = self.pending.remove(place) {
                 let list = if waiting.handed_at.is_some() {
                     &mut handed
@@ -169,11 +166,22 @@ impl RaftCore {
             }
         }
         turn.unknown(
-            handed,
+            handed.into_iter().flatten().collect(),
             &format!("it is in no block after {PENDING_SECONDS_MAX} seconds"),
         );
         let reason = format!("no leader took it within {PENDING_SECONDS_MAX} seconds");
-        self.drop_tickets(others, reason, turn);
+        self.drop_all(&others, reason, turn);
+    }
+
+    /// What waits too long. Those that came first come first, but for those of an earlier run.
+    fn late(&self) -> Vec<Place> {
+        let bound = self.pending_ticks_max();
+        let is_late = |waiting: &Waiting| waiting.since.is_some_and(|since| self.ticks - since > bound);
+        let is_old = |(_, waiting): &(Place, &Waiting)| waiting.since.is_none() || is_late(waiting);
+        let old = self.pending.iter().take_while(is_old);
+        old.filter(|(_, waiting)| is_late(waiting))
+            .map(|(place, _)| place)
+            .collect()
     }
 
     fn pending_ticks_max(&self) -> u64 {

@@ -308,7 +308,7 @@ impl RaftCore {
 
     fn drop_queued(&mut self, queued: &Queued, reason: String, turn: &mut Turn<'_>) {
         if let Some(waiting) = queued.own.and_then(|place| self.pending.remove(place)) {
-            self.drop_tickets(vec![waiting.ticket], reason, turn);
+            self.drop_all(&[waiting.ticket], reason, turn);
         } else {
             self.dropped += 1;
         }

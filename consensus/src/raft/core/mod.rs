@@ -17,6 +17,7 @@
 //! | `persist` | writes on their way to the log, and the messages that wait for them |
 //! | `intake`, `pending` | envelopes of this node until they are seen in a block |
 //! | `hand` | handing them to whoever leads |
+//! | `left` | what is in no block when this run ends, and how the next one goes on with it |
 //! | `lead` | cutting, linking and proposing blocks while leading |
 //! | `apply` | committed entries to blocks in the ledger |
 //! | `pull` | blocks that come from other orderers |
@@ -35,6 +36,7 @@ pub mod event;
 mod hand;
 mod intake;
 mod lead;
+mod left;
 mod member;
 mod open;
 mod pending;
@@ -98,6 +100,8 @@ pub struct RaftCore {
     /// From where on own envelopes are to be checked again.
     recheck_from: Option<pending::Place>,
     handing: Handing,
+    /// What an earlier run has left is taken up; with this write its record goes. None once there is a leader for it.
+    left: Option<u64>,
     leading: Option<Leading>,
     timers: u64,
     contact: Contact,
@@ -172,6 +176,7 @@ impl RaftCore {
             apply.queue(item);
         }
         let was_retired = start.log.retired.is_some();
+        let left = (!begun.is_foreign && begun.lost.is_none()).then(|| start.log.unordered.clone());
         let returning = (begun.season == Season::Returning).then(|| Box::new(start.clone()));
         let mut core = Self {
             channel: start.channel,
@@ -194,6 +199,7 @@ impl RaftCore {
             pending: Pending::new(start.seed),
             recheck_from: None,
             handing: Handing::default(),
+            left: None,
             leading: None,
             timers: 0,
             contact: Contact::default(),
@@ -214,6 +220,7 @@ impl RaftCore {
         core.begun(begun.lost, turn);
         core.offer_state();
         core.note_return(was_retired, turn);
+        core.take_up(left.unwrap_or_default(), turn);
         core.settle(turn);
         Ok((core, actions))
     }

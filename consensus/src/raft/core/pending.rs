@@ -20,13 +20,14 @@ pub(super) type Place = u64;
 /// One envelope.
 #[derive(Clone, Debug)]
 pub(super) struct Waiting {
-    pub(super) ticket: TicketId,
+    /// Who asks for its outcome; nobody if an earlier run took it in.
+    pub(super) ticket: Option<TicketId>,
     pub(super) envelope: Envelope,
     pub(super) kind: SubmissionKind,
     /// The config sequence of its last check.
     pub(super) config_seq: ConfigSeq,
-    /// The tick at which it came.
-    pub(super) since: u64,
+    /// The tick at which it came; none for one of an earlier run while nobody leads, however long that takes.
+    pub(super) since: Option<u64>,
     /// The newest block when it was first handed to a leader, this node perhaps: it can only be in a later one.
     pub(super) handed_at: Option<BlockNumber>,
     key: Key,
@@ -91,12 +92,38 @@ impl Pending {
         self.first + self.slots.len() as u64
     }
 
+    /// All that wait, with their places.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (Place, &Waiting)> {
+        let slots = (self.first..).zip(&self.slots);
+        slots.filter_map(|(place, slot)| Some((place, slot.as_ref()?)))
+    }
+
     pub(super) fn add(
         &mut self,
         ticket: TicketId,
         envelope: Envelope,
         kind: SubmissionKind,
         (config_seq, since): (ConfigSeq, u64),
+    ) {
+        let checked = (envelope, kind, config_seq);
+        self.push(Some(ticket), checked, Some(since), None);
+    }
+
+    /// One that an earlier run took in, and had looked for in the blocks up to `handed_at` if it had handed it.
+    pub(super) fn add_left(
+        &mut self,
+        checked: (Envelope, SubmissionKind, ConfigSeq),
+        handed_at: Option<BlockNumber>,
+    ) {
+        self.push(None, checked, None, handed_at);
+    }
+
+    fn push(
+        &mut self,
+        ticket: Option<TicketId>,
+        (envelope, kind, config_seq): (Envelope, SubmissionKind, ConfigSeq),
+        since: Option<u64>,
+        handed_at: Option<BlockNumber>,
     ) {
         let update = match kind {
             SubmissionKind::Normal => None,
@@ -114,9 +141,25 @@ impl Pending {
             kind,
             config_seq,
             since,
-            handed_at: None,
+            handed_at,
             key: Key { hash, update },
         }));
+    }
+
+    /// Those of an earlier run wait from this tick on.
+    pub(super) fn count_from(&mut self, tick: u64) {
+        for waiting in self.slots.iter_mut().flatten() {
+            waiting.since.get_or_insert(tick);
+        }
+    }
+
+    /// Leaves the next place empty.
+    pub(super) fn skip(&mut self) {
+        if self.slots.is_empty() {
+            self.first += 1;
+        } else {
+            self.slots.push_back(None);
+        }
     }
 
     pub(super) fn get(&self, place: Place) -> Option<&Waiting> {

@@ -38,7 +38,7 @@ impl RaftCore {
     }
 
     /// Puts on record that the ledger may get ahead of the log; then blocks are pulled.
-    fn pull(&mut self, through: BlockNumber, turn: &mut Turn<'_>) {
+    pub(super) fn pull(&mut self, through: BlockNumber, turn: &mut Turn<'_>) {
         self.identity.pulled = u64::MAX;
         let write = LogWrite {
             identity: Some(self.identity.clone()),

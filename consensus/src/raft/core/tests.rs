@@ -3,6 +3,7 @@
 mod world;
 
 mod elections;
+mod left;
 mod logs;
 mod membership;
 mod ordering;

@@ -1,5 +1,5 @@
-//! How a driver ends: open writes are waited for, so that whoever takes the ledger over finds it quiet, and every
-//! ticket gets its outcome.
+//! How a driver ends: open writes are waited for, so that whoever takes the ledger over finds it quiet; what is in no
+//! block yet goes on record for the next run, if it was told to end; and every ticket gets its outcome.
 
 use std::time::Duration;
 
@@ -8,6 +8,7 @@ use tokio::time::sleep;
 
 use super::{Driver, Ending};
 use crate::chain::{ChainFailure, Ended};
+use crate::raft::log::LogWrite;
 use crate::ticket::TicketError;
 
 /// What was sent last gets this long to leave before the connections end.
@@ -15,9 +16,13 @@ const PARTING_TIME: Duration = Duration::from_millis(200);
 
 impl Driver {
     pub(super) async fn end(mut self, ending: Ending) -> Ending {
+        let last = self.last_write(&ending);
         self.refuse_the_rest(&ending);
         while self.writing.next().await.is_some() {}
-        self.write_farewell(&ending);
+        if let Some(write) = last {
+            self.written += 1;
+            self.log.write(self.written, write);
+        }
         if !matches!(ending, Ending::Failed(ChainFailure::Log { .. })) {
             self.log.settled(self.written).await;
         }
@@ -30,14 +35,25 @@ impl Driver {
         ending
     }
 
-    /// Whoever is no member any more goes on as a follower, whose blocks the log does not have.
-    fn write_farewell(&mut self, ending: &Ending) {
-        if *ending == Ending::Ended(Ended::NotMember)
-            && let Some(write) = self.core.farewell()
-        {
-            self.written += 1;
-            self.log.write(self.written, write);
+    /// What the next run, or a follower, must know.
+    fn last_write(&mut self, ending: &Ending) -> Option<LogWrite> {
+        match ending {
+            Ending::Ended(Ended::Halted) => self.leave(),
+            // Goes on as a follower, whose blocks the log does not have.
+            Ending::Ended(Ended::NotMember) => self.core.farewell(),
+            _ => None,
         }
+    }
+
+    /// Puts on record what was taken in and is in no block.
+    fn leave(&mut self) -> Option<LogWrite> {
+        let rest = self.backlog.take_rest(&mut self.mailbox, &mut self.open);
+        let write = self.core.leave_behind(rest)?;
+        let waiting = write.unordered.as_ref().map_or(0, |left| left.waiting());
+        self.notices.left(waiting);
+        let reason = "the node stopped first; it is kept, and ordered after the next start".to_owned();
+        self.open.resolve_all(&Err(TicketError::Unknown { reason }));
+        Some(write)
     }
 
     /// What the core has may be in a block, and the rest is in none.

@@ -10,11 +10,11 @@ use raft_engine::{Command, LogBatch};
 
 use super::records::{
     Bounds, bounds_bytes, checkpoint_bytes, hard_state_bytes, identity_bytes, members_bytes, number_bytes,
-    retired_bytes,
+    retired_bytes, unordered_bytes,
 };
 use super::{
     BOUNDS, CHANNEL, CHECKPOINT, CHECKPOINT_INDEX, Format, HARD_STATE, IDENTITY, MEMBERS, NEXT, RETIRED,
-    TABLE,
+    TABLE, UNORDERED,
 };
 use crate::raft::log::{Checkpoint, EntryKind, LogEntry, LogWrite};
 
@@ -172,6 +172,9 @@ impl<'a> Batch<'a> {
         }
         if let Some(members) = &write.members {
             self.put(group, MEMBERS, members_bytes(members))?;
+        }
+        if let Some(unordered) = write.unordered_after() {
+            self.put(group, UNORDERED, unordered_bytes(unordered))?;
         }
         Ok(())
     }

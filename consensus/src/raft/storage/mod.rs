@@ -78,6 +78,7 @@ const IDENTITY: &[u8] = b"identity";
 const HARD_STATE: &[u8] = b"hard-state";
 const MEMBERS: &[u8] = b"members";
 const RETIRED: &[u8] = b"retired";
+const UNORDERED: &[u8] = b"unordered";
 /// Index of the newest checkpoint; 0: none counts.
 const CHECKPOINT: &[u8] = b"checkpoint";
 /// The only entry in the group of a checkpoint.

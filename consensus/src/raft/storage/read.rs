@@ -10,11 +10,11 @@ use raft_engine::Engine;
 use super::batch::Channel;
 use super::records::{
     Bounds, NoRecord, read_bounds, read_checkpoint, read_hard_state, read_identity, read_members,
-    read_number, read_retired,
+    read_number, read_retired, read_unordered,
 };
 use super::{
     BOUNDS, CHANNEL, CHECKPOINT, CHECKPOINT_INDEX, Format, HARD_STATE, IDENTITY, MEMBERS, NEXT, RETIRED,
-    State, TABLE, at, guarded,
+    State, TABLE, UNORDERED, at, guarded,
 };
 use crate::raft::log::{Checkpoint, EntryKind, LogEntry, LogError, LogState};
 
@@ -62,6 +62,7 @@ pub(super) fn read_channel(engine: &Engine, channel: Channel) -> Result<LogState
     let hard_state = record(HARD_STATE).map(|bytes| read_hard_state(&bytes));
     let retired = record(RETIRED).map(|bytes| read_retired(&bytes.into()));
     let members = record(MEMBERS).map(|bytes| read_members(&bytes));
+    let unordered = record(UNORDERED).map(|bytes| read_unordered(&bytes.into()));
     Ok(LogState {
         identity: identity.map_err(damaged)?,
         hard_state: hard_state.transpose().map_err(damaged)?.unwrap_or_default(),
@@ -69,6 +70,7 @@ pub(super) fn read_channel(engine: &Engine, channel: Channel) -> Result<LogState
         checkpoint: read_newest_checkpoint(engine, channel)?,
         entries: read_entries(engine, channel)?,
         retired: retired.transpose().map_err(damaged)?.flatten(),
+        unordered: unordered.transpose().map_err(damaged)?.unwrap_or_default(),
     })
 }
 

@@ -10,13 +10,15 @@
 //! | hard state | term, vote, commit: `u64` each |
 //! | members | index `u64`, then each id `u64` |
 //! | retired | hash of the genesis block, 32 bytes; the byte 0, or 1 and the hash of block 1; metadata to the end. Nothing at all: not retired |
+//! | unordered | term, incarnation, numbers given, count handed, last block looked through: `u64` each; then each envelope: config sequence, its number or 0, the newest block when it was handed or 0, length: `u64` each; four bytes (1 if it is a config; 1 if it has a number; 1 if it was handed; 0 waits, 1 seen, 2 given up); its bytes. Nothing at all: none |
 //! | checkpoint | index, term, block number, count of voters: `u64` each; each voter `u64`; the block to the end |
 
 use bytes::Bytes;
 use protos::block::Hash;
-use protos::{BlockNumber, ConsenterId};
+use protos::{BlockNumber, ConfigSeq, ConsenterId, Envelope};
 
-use crate::raft::log::{Checkpoint, HardState, Identity, MembersAt, Retired};
+use crate::chain::SubmissionKind;
+use crate::raft::log::{Checkpoint, Fate, HardState, Identity, LeftEnvelope, MembersAt, Retired, Unordered};
 
 /// The format that is written, and the only one so far.
 const VERSION: u8 = 1;
@@ -28,6 +30,9 @@ const NOT_LOST: u8 = 0;
 /// What says whether there was a block 1.
 const WITHOUT: u8 = 0;
 const WITH: u8 = 1;
+
+/// By the bytes that stand for them.
+const FATES: [Fate; 3] = [Fate::Waits, Fate::Seen, Fate::GivenUp];
 
 /// The entries that a channel has: `first..next`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -77,9 +82,21 @@ impl<'a> Reader<'a> {
     }
 
     fn hash(&mut self) -> Result<Hash, NoRecord> {
-        let (hash, rest) = self.rest.split_first_chunk().ok_or_else(|| self.error())?;
+        self.array()
+    }
+
+    fn array<const LEN: usize>(&mut self) -> Result<[u8; LEN], NoRecord> {
+        let (head, rest) = self.rest.split_first_chunk().ok_or_else(|| self.error())?;
         self.rest = rest;
-        Ok(*hash)
+        Ok(*head)
+    }
+
+    /// So many bytes, as a part of `record`, which this reads.
+    fn slice(&mut self, record: &Bytes, len: u64) -> Result<Bytes, NoRecord> {
+        let len = usize::try_from(len).map_err(|_| self.error())?;
+        let (head, rest) = self.rest.split_at_checked(len).ok_or_else(|| self.error())?;
+        self.rest = rest;
+        Ok(record.slice_ref(head))
     }
 
     /// Numbers up to the end.
@@ -198,6 +215,74 @@ pub(super) fn read_retired(bytes: &Bytes) -> Result<Option<Retired>, NoRecord> {
         first,
         members,
     }))
+}
+
+pub(super) fn unordered_bytes(unordered: &Unordered) -> Vec<u8> {
+    let Unordered {
+        term,
+        incarnation,
+        numbers,
+        handed,
+        seen,
+        envelopes,
+    } = unordered;
+    if envelopes.is_empty() {
+        return record([]);
+    }
+    let mut bytes = record([*term, *incarnation, *numbers, *handed, seen.0]);
+    for left in envelopes {
+        let entry = left.envelope.entry();
+        let (number, at) = (left.number.unwrap_or(0), left.handed_at.map_or(0, |at| at.0));
+        for number in [left.config_seq.0, number, at, entry.len() as u64] {
+            bytes.extend_from_slice(&number.to_le_bytes());
+        }
+        let is_config = left.kind == SubmissionKind::Config;
+        let fate = FATES.iter().position(|fate| *fate == left.fate);
+        let fate = fate
+            .and_then(|place| u8::try_from(place).ok())
+            .unwrap_or_default();
+        bytes.extend([is_config, left.number.is_some(), left.handed_at.is_some()].map(u8::from));
+        bytes.push(fate);
+        bytes.extend_from_slice(entry);
+    }
+    bytes
+}
+
+pub(super) fn read_unordered(bytes: &Bytes) -> Result<Unordered, NoRecord> {
+    let mut reader = Reader::new(bytes)?;
+    let mut unordered = Unordered::default();
+    if reader.rest.is_empty() {
+        return Ok(unordered);
+    }
+    unordered.term = reader.number()?;
+    unordered.incarnation = reader.number()?;
+    unordered.numbers = reader.number()?;
+    unordered.handed = reader.number()?;
+    unordered.seen = BlockNumber(reader.number()?);
+    while !reader.rest.is_empty() {
+        unordered.envelopes.push(read_left(&mut reader, bytes)?);
+    }
+    Ok(unordered)
+}
+
+fn read_left(reader: &mut Reader<'_>, bytes: &Bytes) -> Result<LeftEnvelope, NoRecord> {
+    let config_seq = ConfigSeq(reader.number()?);
+    let (number, at) = (reader.number()?, BlockNumber(reader.number()?));
+    let len = reader.number()?;
+    let [kind, is_numbered, was_handed, fate] = reader.array()?;
+    let fate = FATES.get(usize::from(fate)).ok_or_else(|| reader.error())?;
+    let envelope = Envelope::from_received(reader.slice(bytes, len)?);
+    Ok(LeftEnvelope {
+        envelope: envelope.map_err(|_| reader.error())?,
+        kind: match kind {
+            0 => SubmissionKind::Normal,
+            _ => SubmissionKind::Config,
+        },
+        config_seq,
+        number: (is_numbered != 0).then_some(number),
+        handed_at: (was_handed != 0).then_some(at),
+        fate: *fate,
+    })
 }
 
 pub(super) fn hard_state_bytes(state: HardState) -> Vec<u8> {
@@ -330,6 +415,47 @@ mod tests {
         assert_eq!(retired_bytes(None), [1]);
         assert_eq!(read_retired(&Bytes::from_static(&[1])), Ok(None));
         assert!(read_retired(&Bytes::from_static(&[1; 40])).is_err());
+    }
+
+    #[test]
+    fn envelopes_that_a_run_has_left_come_back_with_their_numbers() {
+        let left = |name: &'static str, number, fate| LeftEnvelope {
+            envelope: crate::testing::normal(name, 20, 3).envelope,
+            kind: SubmissionKind::Normal,
+            config_seq: ConfigSeq(3),
+            number,
+            handed_at: number.map(|_| BlockNumber(11)),
+            fate,
+        };
+        let config = LeftEnvelope {
+            kind: SubmissionKind::Config,
+            handed_at: Some(BlockNumber(0)),
+            ..left("config", None, Fate::Waits)
+        };
+        let unordered = Unordered {
+            term: 4,
+            incarnation: 77,
+            numbers: 9,
+            handed: 3,
+            seen: BlockNumber(12),
+            envelopes: vec![
+                left("one", Some(8), Fate::Seen),
+                left("two", Some(9), Fate::GivenUp),
+                config,
+                left("four", None, Fate::Waits),
+            ],
+        };
+        let bytes = Bytes::from(unordered_bytes(&unordered));
+        assert_eq!((bytes[0], bytes[1], bytes[9], bytes[33]), (1, 4, 77, 12));
+        assert_eq!((bytes[41], bytes[49], bytes[57]), (3, 8, 11));
+        assert_eq!(&bytes[73..77], [0, 1, 1, 1]);
+        assert_eq!(read_unordered(&bytes), Ok(unordered));
+        assert!(read_unordered(&bytes.slice(..bytes.len() - 1)).is_err());
+        assert_eq!(unordered_bytes(&Unordered::default()), [1]);
+        assert_eq!(
+            read_unordered(&Bytes::from_static(&[1])),
+            Ok(Unordered::default())
+        );
     }
 
     #[test]

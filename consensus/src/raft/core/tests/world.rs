@@ -320,6 +320,32 @@ impl World {
         self.wire.retain(|(from, to, ..)| *from != id && *to != id);
     }
 
+    /// A core that was told to end is not waited for any longer: disks are, and what is in no block is left. Tells how
+    /// many envelopes that are.
+    pub(super) fn leave(&mut self, id: u64) -> usize {
+        let node = self.nodes.get_mut(&id).unwrap();
+        assert_eq!(node.ended, None);
+        let write = node.core.as_ref().unwrap().leave_behind(Vec::new()).unwrap();
+        for (_, write) in node.log_writes.drain(..) {
+            node.log.apply(&write);
+        }
+        for (block, metadata, is_config) in node.writes.drain(..) {
+            assert!(!is_config);
+            node.ledger.push((block, metadata));
+        }
+        node.log.apply(&write);
+        self.crash(id);
+        self.nodes[&id].log.unordered.waiting()
+    }
+
+    /// Nothing passes between a node and the others any more, in either direction.
+    pub(super) fn cut_off(&mut self, id: u64) {
+        let others: Vec<_> = self.nodes.keys().copied().filter(|other| *other != id).collect();
+        for other in others {
+            self.cut.extend([(id, other), (other, id)]);
+        }
+    }
+
     pub(super) fn core(&self, id: u64) -> &RaftCore {
         self.nodes[&id].core.as_ref().unwrap()
     }
