@@ -24,13 +24,23 @@ async fn three_that_order() -> (Cluster, Arc<Oracle>, usize) {
     (cluster, oracle, leader)
 }
 
-/// Submits through `node` at level `accepted`, so that something is on its way.
-async fn put_on_the_way(cluster: &Cluster, node: usize) {
+/// Submits through `node` at level `accepted`, so that something is on its way. Tells how many were taken.
+async fn put_on_the_way(cluster: &Cluster, node: usize, oracle: &Oracle) -> usize {
+    let mut taken = 0;
     for _ in 0..20 {
         let envelope = cluster.signer().transaction(Bytes::from_static(b"x")).bytes;
+        oracle.sent(&envelope);
         // Whether it is taken does not matter here.
-        let _ = cluster.submit_at(node, Acknowledge::Accepted, envelope).await;
+        if cluster
+            .submit_at(node, Acknowledge::Accepted, envelope.clone())
+            .await
+            .is_ok()
+        {
+            oracle.acknowledged(&envelope);
+            taken += 1;
+        }
     }
+    taken
 }
 
 /// Tells `node` to end and shows that it does so with exit status 0, and how.
@@ -49,7 +59,7 @@ pub(crate) async fn a_leader_ends_in_time_although_a_follower_is_down() {
     let (mut cluster, oracle, leader) = three_that_order().await;
     let [down, left] = [(leader + 1) % 3, (leader + 2) % 3];
     cluster.members[down].node.kill();
-    put_on_the_way(&cluster, leader).await;
+    put_on_the_way(&cluster, leader, &oracle).await;
     ends_in_time(&mut cluster, leader);
     let text = format!(
         "Transferring leadership to {} channel=fixture node={}",
@@ -64,19 +74,27 @@ pub(crate) async fn a_leader_ends_in_time_although_a_follower_is_down() {
     cluster.assert_no_panic();
 }
 
-pub(crate) async fn a_node_without_a_majority_ends_in_time() {
+pub(crate) async fn a_node_without_a_majority_ends_in_time_and_keeps_what_it_accepted() {
     let (mut cluster, oracle, leader) = three_that_order().await;
     let others = [(leader + 1) % 3, (leader + 2) % 3];
     for node in others {
         cluster.members[node].node.kill();
     }
     // It still thinks that it leads, and cannot have any of this ordered.
-    put_on_the_way(&cluster, leader).await;
+    let taken = put_on_the_way(&cluster, leader, &oracle).await;
+    assert!(taken > 0);
     ends_in_time(&mut cluster, leader);
+    let kept = format!("{taken} accepted envelopes are in no block yet: they are kept");
+    let log = cluster.members[leader].node.stderr();
+    assert!(log.contains(&kept), "{log}");
     for node in cluster.all() {
         cluster.members[node].node.launch();
     }
     cluster.orders(&cluster.all(), &oracle).await;
+    let log = cluster.members[leader].node.stderr();
+    let goes_on = format!("Going on with {taken} envelopes that were accepted before the last stop");
+    assert!(log.contains(&goes_on), "{log}");
+    cluster.agree(&cluster.all(), &oracle).await;
     cluster.assert_no_panic();
 }
 
@@ -87,7 +105,7 @@ pub(crate) async fn a_second_signal_ends_a_node_at_once() {
     for node in others {
         cluster.members[node].node.pause();
     }
-    put_on_the_way(&cluster, leader).await;
+    put_on_the_way(&cluster, leader, &oracle).await;
     cluster.members[leader].node.terminate();
     cluster.members[leader]
         .node

@@ -66,7 +66,7 @@ fn main() -> ExitCode {
         faults::envelopes_at_a_follower_while_the_leader_dies_are_ordered_once,
         faults::a_leader_that_is_told_to_end_hands_over_before_it_goes,
         ending::a_leader_ends_in_time_although_a_follower_is_down,
-        ending::a_node_without_a_majority_ends_in_time,
+        ending::a_node_without_a_majority_ends_in_time_and_keeps_what_it_accepted,
         ending::a_second_signal_ends_a_node_at_once,
         ending::clients_of_the_others_wait_less_for_a_leader_that_ends_than_for_one_that_is_killed,
         quorum::without_a_majority_clients_and_operators_are_told_and_its_return_needs_nobody,
