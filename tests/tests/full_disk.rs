@@ -51,6 +51,14 @@ fn a_leader_whose_disk_gets_full_is_replaced_and_takes_part_again_when_there_is_
     );
 }
 
+#[test]
+fn a_leader_whose_disks_are_full_all_at_once_holds_up_nobody() {
+    within_a_namespace(
+        "a_leader_whose_disks_are_full_all_at_once_holds_up_nobody",
+        fill_one_of_three,
+    );
+}
+
 /// Runs `inner` in a mount namespace, where `test` runs itself again.
 fn within_a_namespace<F: Future<Output = ()>>(test: &str, inner: impl FnOnce() -> F) {
     if std::env::var_os(INSIDE).is_some() {
@@ -151,7 +159,7 @@ fn assert_says_no_room(info: &str) {
     );
 }
 
-/// Three members, each with a small disk for its blocks, which stop below 20 MB.
+/// Three members, each with small disks for its blocks and its log, which stop below 20 MB.
 async fn three_on_small_disks() -> Cluster {
     let mut spec = ClusterSpec::of(3);
     spec.variables = [("MINFREE", "20 MB"), ("INTERVAL", "20ms")]
@@ -159,7 +167,9 @@ async fn three_on_small_disks() -> Cluster {
         .into();
     let mut cluster = Cluster::new(&spec);
     for member in &cluster.members {
-        mount_small(&member.data_folder(), "64m");
+        for folder in [member.data_folder(), member.wal_folder()] {
+            mount_small(&folder, "64m");
+        }
     }
     let all = cluster.all();
     cluster.launch(&all);
@@ -203,6 +213,30 @@ async fn run_low_among_three() {
     cluster.assert_no_panic();
     let is_paused = |member: &Member| member.node.stderr().contains(PAUSED);
     assert!(!cluster.members.iter().any(is_paused), "no write ever failed");
+}
+
+/// There is no room for a single block or entry of the log: the others need neither.
+async fn fill_one_of_three() {
+    let cluster = three_on_small_disks().await;
+    let (all, oracle) = (cluster.all(), oracle());
+    let load = Load::start(&cluster, &all, &oracle, LoadSpec::default());
+    load.goes_on(GOES_ON).await;
+    let full = cluster.leader().await;
+    let others = [(full + 1) % 3, (full + 2) % 3];
+    let member = &cluster.members[full];
+    let fillers = [member.data_folder(), member.wal_folder()].map(|folder| folder.join("filler"));
+    fillers.iter().for_each(|filler| fill(filler));
+    cluster.leader_other_than(full).await;
+    load.goes_on(GOES_ON).await;
+    cluster.orders(&others, &oracle).await;
+    for filler in &fillers {
+        fs::remove_file(filler).expect("removed");
+    }
+    load.goes_on(GOES_ON).await;
+    load.stop().await;
+    cluster.orders(&all, &oracle).await;
+    cluster.agree(&all, &oracle).await;
+    cluster.assert_no_panic();
 }
 
 /// Takes all room there is; gives it back when the file is removed.

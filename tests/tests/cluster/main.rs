@@ -45,7 +45,7 @@ use tests::fixture::cases::Suite;
 const SUITE: Suite = Suite {
     name: "cluster",
     at_a_time: 2,
-    case_time_max: Duration::from_mins(2),
+    case_time_max: Duration::from_mins(5),
 };
 
 fn main() -> ExitCode {

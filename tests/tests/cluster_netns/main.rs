@@ -16,7 +16,7 @@ use tests::fixture::cluster::netns;
 const SUITE: Suite = Suite {
     name: "cluster_netns",
     at_a_time: 2,
-    case_time_max: Duration::from_mins(2),
+    case_time_max: Duration::from_mins(5),
 };
 
 fn main() -> ExitCode {
