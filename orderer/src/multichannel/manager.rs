@@ -31,6 +31,7 @@ use crate::verify_pool::panic_text;
 
 pub use joining::Joined;
 pub use start::OpenError;
+pub(crate) use start::once_unlocked;
 
 /// Channels by name.
 pub type Channels = HashMap<ChannelId, Arc<Channel>>;

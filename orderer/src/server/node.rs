@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use configtx::identity::SigningIdentity;
 use consensus::consenters;
-use consensus::raft::log::RaftLog;
+use consensus::raft::log::{LogError, RaftLog};
 use consensus::raft::{BrokenLog, EngineLog, RaftConsenter, RaftNode};
 use ledger::LedgerOptions;
 use tokio::sync::watch;
@@ -31,7 +31,7 @@ use crate::local_msp;
 use crate::metrics::raft_log::TimedLog;
 use crate::metrics::{Metrics, statsd};
 use crate::multichannel::chain_support::NodeParts;
-use crate::multichannel::manager::Manager;
+use crate::multichannel::manager::{Manager, once_unlocked};
 use crate::multichannel::refused::Reports;
 use crate::operations::Operations;
 use crate::report::tasks::Tasks;
@@ -275,7 +275,8 @@ fn open_manager(
 /// The consenter of raft channels. A log that cannot be opened sets them aside, and no other channels.
 fn raft(config: &Config, metrics: &Metrics) -> RaftConsenter {
     let consensus = &config.consensus;
-    let log: Arc<dyn RaftLog> = match EngineLog::open(&consensus.wal_dir, &consensus.snap_dir) {
+    let open = || EngineLog::open(&consensus.wal_dir, &consensus.snap_dir);
+    let log: Arc<dyn RaftLog> = match once_unlocked(open, LogError::is_in_use) {
         Ok(log) => Arc::new(TimedLog::new(Arc::new(log), metrics)),
         Err(error) => {
             tracing::warn!(target: LOGGER, "the raft log is not usable, and no raft channel will run: {error}");

@@ -57,6 +57,22 @@ async fn a_second_process_on_the_same_folder_gives_up_and_the_first_goes_on() {
     assert_eq!(whole_chain(&network).await.len(), 1);
 }
 
+/// Its raft log as well: a start that found that in use once, and the ledgers free a moment later, ran no raft channel.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_that_starts_while_another_ends_gets_all_of_its_folder() {
+    let network = running(&NetworkSpec::default()).await;
+    let mut twin = network.twin();
+    twin.launch();
+    twin.wait_for("Operations are served at ", PATIENCE);
+    // Long enough for it to have tried, and it goes on trying for longer than this.
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert!(!twin.stderr().contains("Beginning to serve requests"));
+    network.node.terminate();
+    twin.wait_for("Beginning to serve requests", PATIENCE);
+    let stderr = twin.stderr();
+    assert!(!stderr.contains("the raft log is not usable"), "{stderr}");
+}
+
 /// The answer of the health service: 1 is SERVING, 2 is `NOT_SERVING` (`grpc.health.v1`).
 #[derive(Clone, PartialEq, prost::Message)]
 struct Health {

@@ -52,7 +52,7 @@ use raft_engine::{Config, Engine, LogBatch, MessageExt, ReadableSize, RecoveryMo
 use self::batch::{Batch, Changes, Channel};
 use self::read::{read_channel, read_table};
 use self::snap_dir::{SnapDir, remove_folder};
-use super::log::{Checkpoint, LogError, LogState, LogWrite, RaftLog, Retired};
+use super::log::{Checkpoint, IN_USE, LogError, LogState, LogWrite, RaftLog, Retired};
 use super::retire::retire;
 
 mod batch;
@@ -398,7 +398,7 @@ fn engine_error(folder: &Path, error: &raft_engine::Error) -> LogError {
     };
     let text = error.to_string();
     let reason = if text.contains("another instance is using this directory") {
-        format!("{}: another process has it open", folder.display())
+        format!("{}: {IN_USE}", folder.display())
     } else {
         format!("{}: {text}", folder.display())
     };

@@ -214,12 +214,21 @@ fn log_index(state: &IndexState) {
     }
 }
 
-/// Opens the data folder. A process that was killed a moment ago may still hold its lock.
+/// Opens the data folder.
 fn open_ledgers(options: &LedgerOptions, forget: ledger::First<'_>) -> Result<LedgerFactory, FactoryError> {
+    let open = || LedgerFactory::open_with(options.clone(), forget);
+    once_unlocked(open, |error| matches!(error, FactoryError::Locked { .. }))
+}
+
+/// Opens what a process that was killed or told to end a moment ago may still have a lock on.
+pub(crate) fn once_unlocked<T, E>(
+    open: impl Fn() -> Result<T, E>,
+    is_locked: impl Fn(&E) -> bool,
+) -> Result<T, E> {
     let began = Instant::now();
     loop {
-        match LedgerFactory::open_with(options.clone(), forget) {
-            Err(FactoryError::Locked { .. }) if began.elapsed() < LOCK_TIME_MAX => {
+        match open() {
+            Err(error) if is_locked(&error) && began.elapsed() < LOCK_TIME_MAX => {
                 std::thread::sleep(LOCK_PAUSE);
             }
             opened => return opened,
