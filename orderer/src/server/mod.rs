@@ -68,10 +68,10 @@ pub enum RunError {
     #[error("cannot start: {0}")]
     Runtime(std::io::Error),
     /// This node's certificate and key.
-    #[error(transparent)]
+    #[error("General.LocalMSPDir: {0}")]
     LocalMsp(#[from] LocalMspError),
     /// The data folder.
-    #[error(transparent)]
+    #[error("FileLedger.Location: {0}")]
     Manager(#[from] OpenError),
     /// A folder of another program.
     #[error(transparent)]
