@@ -13,6 +13,7 @@
 //!
 //! | module | holds |
 //! |---|---|
+//! | `carry_out` | what the core wants done |
 //! | `asking` | what is asked of other orderers: whether the channel is new, their blocks, the newest config |
 //! | `suspicion` | when a member without a leader asks whether it was removed |
 //! | `ending` | how it ends: what is waited for, and which outcome open tickets get |
@@ -22,22 +23,17 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use bytes::Bytes;
-use configtx::Severity;
-use configtx::consensus_metadata::RaftMetadata;
-use futures::future::{BoxFuture, FutureExt};
+use futures::future::BoxFuture;
 use futures::stream::{FuturesOrdered, StreamExt};
-use protos::block::Hash;
 use protos::{BlockNumber, ConsenterId};
 use tokio::sync::watch;
 use tokio::task::yield_now;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 
-use self::asking::{Answer, Asking, Question};
+use self::asking::{Answer, Asking};
 use self::suspicion::Suspicion;
-use super::block_metadata::wrap;
 use super::chain::{Chosen, Shared};
-use super::core::{Action, Event, Notice, RaftCore};
+use super::core::{Action, Event, RaftCore};
 use super::inbox::Received;
 use super::log_writer::{ChannelLog, Progress};
 use super::notices::Notices;
@@ -50,10 +46,11 @@ use crate::meter::ChainLoad;
 use crate::open_tickets::OpenTickets;
 use crate::stopwatch::Stopwatch;
 use crate::support::{ConsenterSupport, WriteError};
-use crate::ticket::{Outcome, TicketError, TicketId};
-use crate::transport::{ClusterMessage, MessageKind, Transport};
+use crate::ticket::TicketId;
+use crate::transport::Transport;
 
 mod asking;
+mod carry_out;
 mod ending;
 mod suspicion;
 
@@ -426,123 +423,6 @@ impl Driver {
         self.core.members().ids.contains(&self.core.status().id)
     }
 
-    fn carry_out(&mut self) {
-        let mut actions = std::mem::take(&mut self.actions);
-        actions.drain(..).for_each(|action| self.start(action));
-        self.actions = actions; // keeps its memory for the next step
-        if self.core.leads() {
-            self.watch.settled();
-        } else {
-            self.watch.cuts_nothing();
-        }
-    }
-
-    fn start(&mut self, action: Action) {
-        match action {
-            Action::Persist { number, write } => {
-                self.written = number;
-                self.written_at.get_or_insert_with(Instant::now);
-                let entries = write.entries.iter().map(|entry| &entry.data);
-                self.watch.write_began(number, entries, self.core.leads());
-                self.log.write(number, write);
-            }
-            Action::Send { to, kind, message } => self.send(to, kind, message),
-            Action::SetPeers(peers) => {
-                self.transport.set_peers(peers);
-                self.is_news = true;
-            }
-            Action::WriteBlock {
-                number,
-                block,
-                metadata,
-            } => {
-                self.watch.committed(number, false);
-                self.notices.writing(number, &metadata, self.began.elapsed());
-                let written = self.support.write_block(block, wrap(metadata));
-                let event = written.map(move |result| report(result, Event::Written { number }));
-                self.writing.push_back(event.boxed());
-            }
-            Action::WriteConfigBlock {
-                number,
-                block,
-                metadata,
-            } => {
-                self.watch.committed(number, true);
-                self.notices.writing(number, &metadata, self.began.elapsed());
-                let written = self.support.write_config_block(block, wrap(metadata));
-                let support = Arc::clone(&self.support);
-                let event = written.map(move |result| match result {
-                    Ok(()) => config_applied(&*support, number),
-                    Err(error) => Event::WriteFailed(error),
-                });
-                self.writing.push_back(event.boxed());
-            }
-            Action::CatchUp { through } => {
-                self.pulling_through = Some(through);
-                self.asking.catch_up(through);
-            }
-            Action::AskWhetherNew => self.ask_about_channel(None, &Bytes::new()),
-            Action::AskWhatBecame { first, members } => self.ask_about_channel(Some(first), &members),
-            Action::ArmBatchTimer { token, after } => {
-                self.watch.pending(true);
-                self.timer = BatchTimer::armed(token, after);
-            }
-            Action::DisarmBatchTimer => {
-                self.watch.pending(false);
-                self.timer = BatchTimer::stopped();
-            }
-            Action::Resolve { tickets, outcome } => self.resolve(&tickets, &outcome),
-            Action::Notice(notice) => self.notice(&notice),
-            Action::Errored(error) => self.ending = Some(Ending::Failed(ChainFailure::Write(error))),
-            Action::NotMember => self.ending = Some(Ending::Ended(Ended::NotMember)),
-            Action::LostLog { reason } => self.ending = Some(Ending::Ended(Ended::LostLog { reason })),
-            Action::Finish => self.ending = Some(Ending::Ended(Ended::Halted)),
-        }
-    }
-
-    /// Asks the other consenters: those of the config in force, and of the one in `before`.
-    fn ask_about_channel(&mut self, first: Option<Hash>, before: &Bytes) {
-        let mut others = config_in_force(&*self.support).map_or(Vec::new(), |config| config.consenters);
-        let former = RaftMetadata::read(before, Severity::Commit).map_or(Vec::new(), |read| read.consenters);
-        for consenter in former {
-            if !others.contains(&consenter) {
-                others.push(consenter);
-            }
-        }
-        while let Some(own) = self.support.own_place(&others) {
-            others.remove(own);
-        }
-        let question = Question { others, first };
-        self.asking.ask_about_channel(question, self.notices.clone());
-    }
-
-    /// What is lost on the way raft sends again, if it knows; envelopes are handed again by their numbers.
-    fn send(&mut self, to: ConsenterId, kind: MessageKind, message: ClusterMessage) {
-        let sent = self.transport.send(to, kind, message);
-        if sent.is_err() && kind == MessageKind::Append && self.unreachable.insert(to) {
-            self.follow_ups.push(Event::Unreachable { to });
-        }
-    }
-
-    fn resolve(&mut self, tickets: &[TicketId], outcome: &Outcome) {
-        if matches!(outcome, Err(TicketError::Dropped { .. })) {
-            self.shared
-                .dropped
-                .fetch_add(tickets.len() as u64, Ordering::Relaxed);
-        }
-        self.open.resolve_listed(tickets, outcome);
-    }
-
-    fn notice(&mut self, notice: &Notice) {
-        self.is_news = true;
-        match notice {
-            Notice::LeaderChanged { .. } => self.watch.meter().leader_changed(),
-            Notice::CheckpointMade { block } => self.watch.meter().checkpoint(*block),
-            _ => {}
-        }
-        self.notices.notice(notice);
-    }
-
     /// What waits here; the mailbox is not looked at.
     fn load(&self) -> ChainLoad {
         let height = self.support.height();
@@ -589,24 +469,6 @@ impl Driver {
         }
         let load = self.load();
         self.shared.see(status, self.core.members(), load);
-    }
-}
-
-fn report(result: Result<(), WriteError>, written: Event) -> Event {
-    match result {
-        Ok(()) => written,
-        Err(error) => Event::WriteFailed(error),
-    }
-}
-
-fn config_applied(support: &dyn ConsenterSupport, number: BlockNumber) -> Event {
-    match config_in_force(support) {
-        Ok(config) => Event::ConfigApplied { number, config },
-        Err(NoConfig::OtherType(_)) => Event::TypeChanged { number },
-        Err(NoConfig::Unusable(reason)) => Event::WriteFailed(WriteError {
-            number,
-            reason: format!("it is written, and a raft chain cannot go on with its config: {reason}"),
-        }),
     }
 }
 
