@@ -82,6 +82,10 @@ pub trait Transport: Send + Sync {
     /// [`MessageKind::Heartbeat`] raft sends again, for [`MessageKind::Submit`] the core does.
     fn send(&self, to: ConsenterId, kind: MessageKind, message: ClusterMessage) -> Result<(), SendError>;
 
+    /// Throws away what waits as [`MessageKind::Heartbeat`]: this node leads no more. A peer that hears of it only when it
+    /// is reached again would take it for its leader, and wait for it.
+    fn forget_heartbeats(&self);
+
     /// How often the submit stream to each peer was made since the start. Each time, what was queued for it before
     /// is thrown away first: the core hands it again.
     fn submit_streams(&self) -> watch::Receiver<BTreeMap<ConsenterId, u64>>;
@@ -111,6 +115,8 @@ impl Transport for Alone {
     fn send(&self, to: ConsenterId, _kind: MessageKind, _message: ClusterMessage) -> Result<(), SendError> {
         Err(SendError::UnknownPeer(to))
     }
+
+    fn forget_heartbeats(&self) {}
 
     fn submit_streams(&self) -> watch::Receiver<BTreeMap<ConsenterId, u64>> {
         watch::channel(BTreeMap::new()).1

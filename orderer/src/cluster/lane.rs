@@ -202,6 +202,13 @@ impl Lane {
         self.changed.notify_one();
     }
 
+    /// What waits is not worth sending any more.
+    pub(super) fn forget(&self) {
+        let mut state = self.state.lock();
+        clear(&mut state);
+        self.series.waits(&state);
+    }
+
     pub(super) fn is_closed(&self) -> bool {
         self.state.lock().phase == Phase::Closed
     }

@@ -70,6 +70,29 @@ async fn entries_sent_before_there_is_a_connection_arrive_in_their_order() {
 }
 
 #[tokio::test]
+async fn heartbeats_of_a_node_that_leads_no_more_are_not_sent() {
+    let world = World::new();
+    let (one, mut two) = (world.node(1).await, world.node(2).await);
+    let _receiver = two.join("ch", &[&one]);
+    let sender = one.join("ch", &[&two]);
+    // No other task runs before the first await, so all of these still wait.
+    let message = |text: &[u8]| consensus(text, b"");
+    for kind in [MessageKind::Heartbeat, MessageKind::Append] {
+        sender.send(two.id, kind, message(b"leads")).unwrap();
+    }
+    sender.forget_heartbeats();
+    sender
+        .send(two.id, MessageKind::Heartbeat, message(b"asks for a vote"))
+        .unwrap();
+    let mut texts = Vec::new();
+    for _ in 0..2 {
+        texts.push(text_of(&two.next("ch").await.1));
+    }
+    texts.sort_unstable();
+    assert_eq!(texts, [&b"asks for a vote"[..], b"leads"]);
+}
+
+#[tokio::test]
 async fn a_node_with_a_listener_for_orderers_alone_is_reached_there() {
     let world = World::new();
     let one = world.node(1).await;

@@ -144,6 +144,11 @@ impl Transport for ChannelTransport {
         lane.send(message)
     }
 
+    fn forget_heartbeats(&self) {
+        let routes = self.routes.lock();
+        routes.values().for_each(|route| route.lanes[0].forget());
+    }
+
     fn submit_streams(&self) -> watch::Receiver<BTreeMap<ConsenterId, u64>> {
         self.submit_streams.subscribe()
     }

@@ -381,15 +381,22 @@ impl Driver {
             self.notices.type_changed(number, &self.support.consensus_type());
             self.leaves_at = Some(Instant::now() + 2 * self.chosen.election_timeout);
         }
-        self.core.step(event, &*self.support, &mut self.actions);
-        self.carry_out();
+        self.step_once(event);
         while let Some(event) = self.follow_ups.pop() {
-            self.core.step(event, &*self.support, &mut self.actions);
-            self.carry_out();
+            self.step_once(event);
         }
         if is_config {
             self.stop_if_replaced();
         }
+    }
+
+    fn step_once(&mut self, event: Event) {
+        let led = self.core.leads();
+        self.core.step(event, &*self.support, &mut self.actions);
+        if led && !self.core.leads() {
+            self.transport.forget_heartbeats(); // but not the votes that this step wants sent
+        }
+        self.carry_out();
     }
 
     /// The config has another certificate for this member: the others take nothing from it any more, until the node

@@ -182,6 +182,8 @@ async fn a_leader_that_is_cut_off_loses_nothing_it_acknowledged() {
     assert!(outcomes.iter().all(Result::is_ok));
     world.net.heal(leader);
     world.leader().await;
+    assert!(world.net.has_forgotten_heartbeats(leader));
+    assert!(!world.net.has_forgotten_heartbeats(next));
     let height = world.blocks(next).len() + 1;
     world.converge(&[1, 2, 3], height).await;
     let outcomes = submit(&world, leader, names("c", 50)).await;

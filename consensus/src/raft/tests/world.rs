@@ -51,6 +51,8 @@ pub(super) struct Node {
 pub(super) struct Net {
     chains: Mutex<BTreeMap<ConsenterId, Arc<dyn Chain>>>,
     cut: Mutex<BTreeSet<ConsenterId>>,
+    /// Who has taken back its heartbeats.
+    forgot: Mutex<BTreeSet<ConsenterId>>,
 }
 
 impl World {
@@ -192,6 +194,10 @@ impl Net {
 
     pub(super) fn heal(&self, id: u64) {
         self.cut.lock().unwrap().remove(&ConsenterId(id));
+    }
+
+    pub(super) fn has_forgotten_heartbeats(&self, id: u64) -> bool {
+        self.forgot.lock().unwrap().contains(&ConsenterId(id))
     }
 }
 
@@ -364,6 +370,10 @@ impl Transport for Wires {
         let chain = self.net.chains.lock().unwrap().get(&to).cloned();
         let chain = chain.filter(|_| !is_cut).ok_or(SendError::NotConnected(to))?;
         chain.receive(self.id, message).map_err(|_| SendError::Full(to))
+    }
+
+    fn forget_heartbeats(&self) {
+        self.net.forgot.lock().unwrap().insert(self.id);
     }
 
     fn submit_streams(&self) -> watch::Receiver<BTreeMap<ConsenterId, u64>> {
