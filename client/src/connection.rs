@@ -1,5 +1,7 @@
 //! Connections to an orderer: address, TCP, TLS, HTTP/2 with windows wide enough for blocks.
 
+mod transport;
+
 use std::fmt;
 use std::io;
 use std::str::FromStr;
@@ -12,17 +14,20 @@ use hyper_util::rt::TokioIo;
 use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
+use tokio::sync::oneshot;
 use tokio_rustls::TlsConnector;
-use tokio_rustls::client::TlsStream;
 use tokio_stream::Stream;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::codec::RawCodec;
 use crate::tls::{ClientTls, TlsError};
+use transport::{Plain, Transport};
 
 /// How long TCP and TLS may take together.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a server that is spoken to in plain text may take for the first byte of its answer.
+const FIRST_ANSWER_TIME_MAX: Duration = Duration::from_secs(1);
 /// Bytes a server may send ahead on one stream: a few large blocks, so that a fetch does not wait on acks.
 const STREAM_WINDOW_BYTES: u32 = 8 << 20;
 /// The same for all streams of a connection.
@@ -165,14 +170,32 @@ pub struct Connection {
 impl Target {
     /// Dials and returns once HTTP/2 may be spoken.
     pub async fn connect(&self) -> Result<Connection, ConnectError> {
-        let first = self.dial_in_time().await?;
+        let mut first = self.dial_in_time().await?;
         let server_certificate = first.inner().server_certificate();
+        let answer = first.inner_mut().first_byte();
         let channel = self.channel(first).await?;
+        if let Some(answer) = answer {
+            self.check(answer).await?;
+        }
         Ok(Connection {
             channel,
             server_certificate,
             certificate_hash: self.tls.as_ref().and_then(|tls| tls.certificate_hash().cloned()),
         })
+    }
+
+    /// Finds out at once what would otherwise look like a connection that breaks again and again. A server that takes its
+    /// time is given the benefit of the doubt.
+    async fn check(&self, first_byte: oneshot::Receiver<u8>) -> Result<(), ConnectError> {
+        let answer = tokio::time::timeout(FIRST_ANSWER_TIME_MAX, first_byte).await;
+        let Ok(Ok(byte)) = answer else { return Ok(()) };
+        match transport::fault(byte) {
+            None => Ok(()),
+            Some(fault) => Err(ConnectError::Http {
+                address: self.address.clone(),
+                reason: fault.to_owned(),
+            }),
+        }
     }
 
     /// HTTP/2 over `first`, and over newly dialled connections later.
@@ -230,7 +253,7 @@ impl Target {
                 source,
             })?;
         let Some(tls) = &self.tls else {
-            return Ok(Box::new(tcp));
+            return Ok(Box::new(Plain::from(tcp)));
         };
         let name = tls.name_for(host)?;
         let stream = TlsConnector::from(Arc::new(tls.config_for("h2")))
@@ -241,25 +264,6 @@ impl Target {
                 source,
             })?;
         Ok(Box::new(stream))
-    }
-}
-
-/// TCP, with or without TLS on it.
-trait Transport: AsyncRead + AsyncWrite + Send + Unpin {
-    /// What the server showed, in DER.
-    fn server_certificate(&self) -> Option<Bytes>;
-}
-
-impl Transport for TcpStream {
-    fn server_certificate(&self) -> Option<Bytes> {
-        None
-    }
-}
-
-impl Transport for TlsStream<TcpStream> {
-    fn server_certificate(&self) -> Option<Bytes> {
-        let shown = self.get_ref().1.peer_certificates()?;
-        shown.first().map(|leaf| Bytes::copy_from_slice(leaf))
     }
 }
 
@@ -317,6 +321,8 @@ pub(crate) fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
     use super::*;
 
     #[test]
@@ -346,5 +352,34 @@ mod tests {
         };
         let error = target.connect().await.unwrap_err();
         assert!(error.to_string().contains(&address.to_string()), "{error}");
+    }
+
+    /// A server that answers whatever comes with `answer`, and keeps the connection.
+    async fn connect_to(answer: &[u8]) -> Result<Connection, ConnectError> {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address: Address = listener.local_addr().unwrap().to_string().parse().unwrap();
+        let answer = answer.to_vec();
+        tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut preface = [0; 24];
+            stream.read_exact(&mut preface).await.unwrap();
+            stream.write_all(&answer).await.unwrap();
+            std::future::pending::<()>().await;
+        });
+        Target { address, tls: None }.connect().await
+    }
+
+    #[tokio::test]
+    async fn a_server_that_wants_tls_or_speaks_http_1_is_told_apart_at_once() {
+        let (alert, line): (&[u8], &[u8]) = (&[0x15, 3, 3, 0, 2, 2, 70], b"HTTP/1.1 400 Bad Request\r\n\r\n");
+        for (answer, told) in [(alert, "it wants TLS"), (line, "it speaks HTTP/1")] {
+            let error = connect_to(answer).await.unwrap_err().to_string();
+            assert!(
+                error.starts_with("no HTTP/2 with 127.0.0.1:") && error.ends_with(told),
+                "{error}"
+            );
+        }
+        let settings = &[0, 0, 0, 4, 0, 0, 0, 0, 0];
+        connect_to(settings).await.unwrap();
     }
 }

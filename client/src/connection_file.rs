@@ -137,7 +137,7 @@ pub enum ConnectionFileError {
     /// TLS files are unusable.
     #[error("{}: {source}", path.display())]
     Tls {
-        /// The authorities' file, for orientation.
+        /// The file of the client's certificate where it is about that or its key, else that of the authorities.
         path: PathBuf,
         /// Why.
         source: TlsError,
@@ -271,9 +271,16 @@ impl TlsFiles {
         let client = pair
             .as_ref()
             .map(|(certificate, key)| ClientCertificate { certificate, key });
-        let failed = |source| ConnectionFileError::Tls {
-            path: self.ca.clone(),
-            source,
+        let failed = |source| {
+            let is_client = matches!(
+                source,
+                TlsError::Certificate(_) | TlsError::Key(_) | TlsError::Pair(_)
+            );
+            let path = self.certificate.as_ref().filter(|_| is_client);
+            ConnectionFileError::Tls {
+                path: path.unwrap_or(&self.ca).clone(),
+                source,
+            }
         };
         let tls = ClientTls::new(&read(&self.ca)?, client).map_err(failed)?;
         match &self.server_name {

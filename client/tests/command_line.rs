@@ -142,6 +142,26 @@ fn what_is_missing_is_named_with_what_to_do() {
 }
 
 #[test]
+fn a_certificate_with_the_key_of_another_is_named_with_what_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    succeed(folder.path(), "crypto --org A:a.test:users=2");
+    let users = "crypto/peerOrganizations/a.test/users";
+    let (one, two) = (
+        format!("{users}/User1@a.test/tls"),
+        format!("{users}/User2@a.test/tls"),
+    );
+    let tls = format!("--ca {one}/ca.crt --client-cert {one}/client.crt --client-key {two}/client.key");
+    let output = ordain(folder.path(), &format!("channel list --admin 127.0.0.1:1 {tls}"));
+    assert_eq!(output.status.code(), Some(1));
+    let text = stderr(&output);
+    let told = format!(
+        "error: {one}/client.crt: client certificate and key are unusable: the key is not that of the certificate\n  \
+         next: give certificate and key of one pair\n"
+    );
+    assert_eq!(text, told);
+}
+
+#[test]
 fn a_command_line_without_sense_is_exit_code_2() {
     let folder = tempfile::tempdir().unwrap();
     for (arguments, word) in [

@@ -17,6 +17,7 @@ use crate::genesis::GenesisSpecError;
 use crate::load::{LoadError, ReadError};
 use crate::msp_folder::MspFolderError;
 use crate::participation::AdminError;
+use crate::tls::TlsError;
 use crate::verify::VerifyError;
 use crate::yaml::{YamlError, YamlFault};
 
@@ -248,6 +249,10 @@ impl From<ConnectionFileError> for Failure {
             }
             ConnectionFileError::HalfPair => "give --client-cert and --client-key together",
             ConnectionFileError::Address(_) => "give host and port, such as localhost:7050",
+            ConnectionFileError::Tls {
+                source: TlsError::Pair(_),
+                ..
+            } => "give certificate and key of one pair",
             ConnectionFileError::Tls { .. } => "authorities, certificate and key should be PEM files",
             ConnectionFileError::Identity(_) => MSP_FOLDER,
             ConnectionFileError::Admin(_) => return Self::new(error),
