@@ -66,7 +66,7 @@ fn help_teaches_and_ends_well() {
 
 #[test]
 fn every_command_teaches_by_example_and_without_colours_in_a_pipe() {
-    for command in ["start", "version", "doctor", "quickstart"] {
+    for command in ["start", "version", "doctor", "quickstart", "config", "ledger"] {
         let output = orderer(folder().path(), &[command, "--help"], &[]);
         let text = stdout(&output);
         assert_eq!(output.status.code(), Some(0), "{command}");

@@ -68,6 +68,11 @@ It is ready when the log says `Beginning to serve requests`. No orderer.yaml yet
 Exit status: 0 after it was told to stop; 1 for the configuration or a listener; 2 for the node's identity, its
 data folder, or the logging spec or format; 143 after a second SIGTERM.";
 
+const TEACHING_CONFIG: &str = "\
+Examples:
+  orderer config check                            what a start would find
+  FABRIC_CFG_PATH=/etc/my-node orderer config check --json";
+
 const TEACHING_VERSION: &str = "\
 Examples:
   orderer version
@@ -79,7 +84,7 @@ enum Command {
     #[command(after_help = TEACHING_START)]
     Start(Start),
     /// Look at the configuration
-    #[command(subcommand)]
+    #[command(subcommand, after_help = TEACHING_CONFIG)]
     Config(config_check::Command),
     /// Say what is wrong with this node, and what to do next
     Doctor(doctor::Arguments),

@@ -94,24 +94,25 @@ async fn by_broadcast(session: &Session, sealed: Bytes) -> Result<(), Failure> {
         Ok(_) => Ok(()),
         Err(BroadcastError::Refused { status, info, .. }) => {
             let name = broadcast::status_name(status);
-            Err(refused(
-                &format!("the node refused the update: {name} {info}"),
-                status == 403,
-            ))
+            let refusal = Failure::new(format!("the node refused the update: {name} {info}"));
+            Err(refusal.hint(advice(status)))
         }
         Err(other) => Err(other.into()),
     }
 }
 
-fn refused(message: &str, forbidden: bool) -> Failure {
-    let failure = Failure::new(message);
-    if forbidden {
-        return failure.hint(
+/// What to do about a refusal with this `common.Status`.
+fn advice(status: i32) -> &'static str {
+    match status {
+        403 => {
             "the identity of the connection must meet the channel's writers policy, and in maintenance mode the \
-             orderers' one: use a connection file of somebody who does",
-        );
+             orderers' one: use a connection file of somebody who does"
+        }
+        503 => {
+            "it was not ordered: submit it again in a moment; ordain status shows whether the channel orders"
+        }
+        _ => "ordain config explain shows which policies ask for whose signatures, and who has signed",
     }
-    failure.hint("ordain config explain shows which policies ask for whose signatures, and who has signed")
 }
 
 async fn by_rest(session: &Session, address: &str, sealed: Bytes) -> Result<(), Failure> {
@@ -128,4 +129,16 @@ async fn by_rest(session: &Session, address: &str, sealed: Bytes) -> Result<(), 
     let client = first.ok_or_else(|| Failure::usage("no node with an admin listener is given"))?;
     client.update(sealed).await?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::advice;
+
+    #[test]
+    fn a_refusal_that_passes_is_told_from_those_that_stay() {
+        assert!(advice(503).contains("submit it again in a moment"));
+        assert!(advice(403).contains("writers policy"));
+        assert!(advice(400).contains("whose signatures"));
+    }
 }
