@@ -1,7 +1,7 @@
 //! Orderers in one process: chains over real logs, ledgers in memory, and a network that can be cut.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -19,6 +19,7 @@ use tokio::sync::watch;
 use crate::block_source::{BlockSource, Heights};
 use crate::chain::{Chain, ClusterStatus};
 use crate::consenter::{Consenter, ConsenterMetadata, HandleChainError, Members};
+use crate::raft::log::IN_USE;
 use crate::raft::{EngineLog, RaftConsenter, RaftNode};
 use crate::support::{BatchConfig, ConsenterSupport, Revalidate, RevalidateError, WriteError};
 use crate::testing::name;
@@ -92,8 +93,7 @@ impl World {
 
     /// Makes the chain of a node over what it has on its disk.
     pub(super) fn open(&self, id: u64) -> Result<Arc<dyn Chain>, HandleChainError> {
-        let folder = self.folder(id);
-        let log = EngineLog::open(&folder.join("wal"), &folder.join("snap")).unwrap();
+        let log = open_log(&self.folder(id));
         let consenter = RaftConsenter::new(RaftNode {
             log: Arc::new(log),
             tick_override: None,
@@ -131,7 +131,7 @@ impl World {
         chain.halt().await;
         self.net.chains.lock().unwrap().remove(&ConsenterId(id));
         drop(chain);
-        // The tasks of the chain let go of the log a moment after the chain's end is known.
+        // The tasks of the chain let go of the log a moment after the chain's end is known, mostly within this.
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 
@@ -199,6 +199,17 @@ impl Net {
     pub(super) fn has_forgotten_heartbeats(&self, id: u64) -> bool {
         self.forgot.lock().unwrap().contains(&ConsenterId(id))
     }
+}
+
+/// Waits until whoever had the log open before has let go of it.
+fn open_log(folder: &Path) -> EngineLog {
+    for _ in 0..WAITS_MAX {
+        match EngineLog::open(&folder.join("wal"), &folder.join("snap")) {
+            Err(error) if error.reason.ends_with(IN_USE) => std::thread::sleep(WAIT),
+            opened => return opened.unwrap(),
+        }
+    }
+    panic!("nobody lets go of the log in {}", folder.display());
 }
 
 /// Waits until `found` finds something.
