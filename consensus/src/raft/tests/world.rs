@@ -202,6 +202,10 @@ impl Net {
 }
 
 /// Waits until whoever had the log open before has let go of it.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the test's own thread, on which no chain runs"
+)]
 fn open_log(folder: &Path) -> EngineLog {
     for _ in 0..WAITS_MAX {
         match EngineLog::open(&folder.join("wal"), &folder.join("snap")) {
