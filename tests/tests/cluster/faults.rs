@@ -1,6 +1,6 @@
 //! Leaders and followers killed and stopped, all killed, an envelope on its way while the leader dies.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use client::broadcast::Acknowledge;
@@ -166,11 +166,24 @@ pub(crate) async fn envelopes_at_a_follower_while_the_leader_dies_are_ordered_on
 
 /// An election that nobody asked for begins an election timeout after the last word of the leader, at the earliest.
 pub(crate) async fn a_leader_that_is_told_to_end_hands_over_before_it_goes() {
+    hands_over_under(LoadSpec::default()).await;
+}
+
+/// There is no moment at which all it has is ordered.
+pub(crate) async fn a_leader_that_is_never_idle_hands_over_before_it_goes() {
+    let busy = LoadSpec {
+        pause: Duration::ZERO,
+        ..LoadSpec::default()
+    };
+    hands_over_under(busy).await;
+}
+
+async fn hands_over_under(load: LoadSpec) {
     let mut spec = ClusterSpec::of(3);
     "500ms".clone_into(&mut spec.options.tick_interval);
     let mut cluster = Cluster::start(&spec).await;
     let (all, oracle) = (cluster.all(), oracle());
-    let load = Load::start(&cluster, &all, &oracle, LoadSpec::default());
+    let load = Load::start(&cluster, &all, &oracle, load);
     load.goes_on(GOES_ON).await;
     let leader = cluster.leader().await;
     cluster.members[leader].node.terminate();

@@ -65,6 +65,7 @@ fn main() -> ExitCode {
         faults::a_stopped_leader_among_five_is_replaced_and_follows_when_it_goes_on,
         faults::envelopes_at_a_follower_while_the_leader_dies_are_ordered_once,
         faults::a_leader_that_is_told_to_end_hands_over_before_it_goes,
+        faults::a_leader_that_is_never_idle_hands_over_before_it_goes,
         ending::a_leader_ends_in_time_although_a_follower_is_down,
         ending::a_node_without_a_majority_ends_in_time_and_keeps_what_it_accepted,
         ending::a_second_signal_ends_a_node_at_once,

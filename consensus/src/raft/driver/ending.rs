@@ -4,17 +4,46 @@
 use std::time::Duration;
 
 use futures::stream::StreamExt;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use super::{Driver, Ending};
 use crate::chain::{ChainFailure, Ended};
+use crate::raft::core::Event;
 use crate::raft::log::LogWrite;
 use crate::ticket::TicketError;
 
+/// How long what was taken in may take when the chain is halted and others can go on.
+const HALT_TIME_MAX: Duration = Duration::from_secs(2);
+/// How long a leader waits for a moment at which all it has is ordered. Under load there may be none.
+const IDLE_TIME_MAX: Duration = Duration::from_secs(1);
 /// What was sent last gets this long to leave before the connections end.
 const PARTING_TIME: Duration = Duration::from_millis(200);
 
 impl Driver {
+    pub(super) fn begin_halt(&mut self) {
+        self.is_halting = true;
+        self.mailbox.close();
+        if self.core.status().members.len() > 1 {
+            let time = if self.core.leads() {
+                IDLE_TIME_MAX
+            } else {
+                HALT_TIME_MAX
+            };
+            self.halt_by = Some(Instant::now() + time);
+        }
+    }
+
+    /// Whoever leads by now offers leadership all the same: what it has is handed to the next leader. Then, or if there is
+    /// nobody to take it, the end has come.
+    pub(super) fn halt_is_over(&mut self) {
+        if self.core.leads() && !std::mem::replace(&mut self.is_parting, true) {
+            self.halt_by = Some(Instant::now() + HALT_TIME_MAX);
+            self.step(Event::StepAside);
+        } else {
+            self.ending = Some(Ending::Ended(Ended::Halted));
+        }
+    }
+
     pub(super) async fn end(mut self, ending: Ending) -> Ending {
         let last = self.last_write(&ending);
         self.refuse_the_rest(&ending);

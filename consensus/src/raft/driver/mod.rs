@@ -21,7 +21,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use futures::future::BoxFuture;
 use futures::stream::{FuturesOrdered, StreamExt};
@@ -87,6 +86,8 @@ pub(super) struct Driver {
     /// When a halt that was asked for ends, whatever is left; none where nobody else could go on with it.
     halt_by: Option<Instant>,
     is_halting: bool,
+    /// It was told to end, led, was never idle, and offers leadership all the same.
+    is_parting: bool,
     /// When it ends since the channel is of another consensus type now.
     leaves_at: Option<Instant>,
     log: ChannelLog,
@@ -164,6 +165,7 @@ impl Driver {
             halt,
             halt_by: None,
             is_halting: false,
+            is_parting: false,
             leaves_at: None,
             log,
             written: 0,
@@ -217,9 +219,7 @@ impl Driver {
         tokio::select! {
             biased; // what frees the core comes before what fills it, and time before what others send
             () = asked_to_halt(&mut self.halt), if !self.is_halting => self.begin_halt(),
-            () = tokio::time::sleep_until(self.halt_by.unwrap_or_else(Instant::now)), if self.halt_by.is_some() => {
-                self.ending = Some(Ending::Ended(Ended::Halted));
-            }
+            () = tokio::time::sleep_until(self.halt_by.unwrap_or_else(Instant::now)), if self.halt_by.is_some() => self.halt_is_over(),
             progress = self.log.progress() => self.log_progress(progress),
             Some(event) = self.writing.next(), if !self.writing.is_empty() => self.step(event),
             _ = ticks.tick() => self.tick(),
@@ -476,18 +476,5 @@ impl Driver {
         }
         let load = self.load();
         self.shared.see(status, self.core.members(), load);
-    }
-}
-
-/// How long what was taken in may take when the chain is halted and others can go on.
-const HALT_TIME_MAX: Duration = Duration::from_secs(2);
-
-impl Driver {
-    fn begin_halt(&mut self) {
-        self.is_halting = true;
-        self.mailbox.close();
-        if self.core.status().members.len() > 1 {
-            self.halt_by = Some(Instant::now() + HALT_TIME_MAX);
-        }
     }
 }
