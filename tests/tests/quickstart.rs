@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use tests::fixture::binaries;
 
 /// Bound on each single step. Machines that run tests are busy.
-const STEP_TIME_MAX: Duration = Duration::from_mins(2);
+const STEP_TIME_MAX: Duration = Duration::from_mins(5);
 /// How often a condition is looked at.
 const LOOK_INTERVAL: Duration = Duration::from_millis(10);
 
