@@ -10,10 +10,12 @@
 //! | [`report`] | what came of it, as text and as JSON |
 //! | [`trials`] | what the node would do at its start, without doing it |
 //! | [`places`] | folders and addresses |
+//! | [`authorities`] | authorities of servers that cannot be read |
 //! | [`private`] | who else can read private keys |
 //!
 //! Nothing is made or changed: no folder, no listener, no connection.
 
+pub mod authorities;
 pub mod places;
 pub mod private;
 pub mod report;

@@ -204,6 +204,15 @@ fn a_part_of_the_data_folder_that_cannot_be_used_is_found() {
 }
 
 #[test]
+fn authorities_that_are_not_there_are_warned_of_and_keep_nobody_from_starting() {
+    let world = World::good("").with("ORDERER_GENERAL_TLS_ROOTCAS", "[/no/such/ca.crt]");
+    let report = world.check();
+    assert!(report.would_start(), "{}", report.text());
+    let told = "General.TLS.RootCAs: cannot read /no/such/ca.crt";
+    assert_told(&report, Level::Warning, told);
+}
+
+#[test]
 fn what_a_start_would_stumble_over_is_found_before_it() {
     let node = node_folder();
     let other = testing::vectors().join("crypto/ordererOrganizations/ord.vec.test/orderers/o2.ord.vec.test");

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use super::authorities;
 use super::places;
 use super::private;
 use super::report::Finding;
@@ -29,6 +30,7 @@ pub(super) fn all(config: &Config, environment: &Environment) -> Vec<Finding> {
     findings.extend(folders(config));
     findings.extend(dates(config));
     findings.extend(private::keys_that_others_read(config));
+    findings.extend(authorities::authorities_that_cannot_be_read(config));
     findings
 }
 

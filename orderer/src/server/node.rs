@@ -23,6 +23,7 @@ use crate::catchup::Puller;
 use crate::cluster::{Cluster, Step};
 use crate::codec::ReceiveBudget;
 use crate::config::{Config, MetricsProvider};
+use crate::config_check::authorities::authorities_that_cannot_be_read;
 use crate::config_check::private::keys_that_others_read;
 use crate::disk_guard;
 use crate::expiry;
@@ -134,7 +135,10 @@ impl Node {
         };
         metrics.sample_with(move |metrics| sources.sample(metrics));
         let statsd = start_statsd(config, &metrics, &stop);
-        for finding in keys_that_others_read(config) {
+        for finding in keys_that_others_read(config)
+            .into_iter()
+            .chain(authorities_that_cannot_be_read(config))
+        {
             tracing::warn!(target: LOGGER, "{}", finding.text);
         }
         expiry::start(config, &manager);
@@ -279,7 +283,7 @@ fn raft(config: &Config, metrics: &Metrics) -> RaftConsenter {
     let log: Arc<dyn RaftLog> = match once_unlocked(open, LogError::is_in_use) {
         Ok(log) => Arc::new(TimedLog::new(Arc::new(log), metrics)),
         Err(error) => {
-            tracing::warn!(target: LOGGER, "the raft log is not usable, and no raft channel will run: {error}");
+            tracing::error!(target: LOGGER, "the raft log is not usable, and no raft channel will run: {error}");
             Arc::new(BrokenLog(error))
         }
     };
