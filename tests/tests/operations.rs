@@ -221,6 +221,19 @@ fn a_taken_port_ends_the_start_with_1_and_its_name() {
 }
 
 #[test]
+fn nothing_is_said_of_tls_files_that_a_listener_does_not_have() {
+    let mut network = Network::new(&NetworkSpec::default());
+    let node = &mut network.node;
+    node.set_variable("ORDERER_OPERATIONS_TLS_ENABLED", "false");
+    node.start();
+    node.reload();
+    let last = "TLS files of block requests to other orderers are read again";
+    node.wait_for(last, PATIENCE);
+    let log = node.log();
+    assert!(!log.contains("TLS files of the operations listener"), "{log}");
+}
+
+#[test]
 fn sighup_reads_its_tls_files_again() {
     let mut network = Network::new(&NetworkSpec::default());
     network.node.start();

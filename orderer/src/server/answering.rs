@@ -39,7 +39,11 @@ impl Answering for Running {
     /// Reads the TLS files of all listeners, and those for calling other orderers, again. Connections from now on use
     /// them; whatever has files that are not good goes on with what it had.
     fn reload(&self) {
-        for Listener { name, acceptor, .. } in &self.listeners {
+        let with_tls = self
+            .listeners
+            .iter()
+            .filter(|listener| listener.acceptor.is_tls());
+        for Listener { name, acceptor, .. } in with_tls {
             tell_reloaded(&format!("the {name} listener"), acceptor.reload());
         }
         tell_reloaded("calls to other orderers", self.cluster.reload());
