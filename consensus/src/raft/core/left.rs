@@ -87,6 +87,12 @@ impl RaftCore {
         }
     }
 
+    /// The run before was another member, or what it promised is lost: nothing tells whether a leader has them.
+    pub(super) fn give_up(&mut self, left: &Unordered, turn: &mut Turn<'_>) {
+        let reason = "an earlier run accepted them, whose raft log this one cannot go on with";
+        self.drop_all(&vec![None; left.waiting()], reason.to_owned(), turn);
+    }
+
     fn take_up_one(&mut self, one: LeftEnvelope) {
         let place = self.pending.end();
         if let Some(number) = one.number {

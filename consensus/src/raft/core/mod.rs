@@ -176,7 +176,8 @@ impl RaftCore {
             apply.queue(item);
         }
         let was_retired = start.log.retired.is_some();
-        let left = (!begun.is_foreign && begun.lost.is_none()).then(|| start.log.unordered.clone());
+        let left = start.log.unordered.clone();
+        let is_other_member = begun.is_foreign || begun.lost.is_some();
         let returning = (begun.season == Season::Returning).then(|| Box::new(start.clone()));
         let mut core = Self {
             channel: start.channel,
@@ -220,7 +221,11 @@ impl RaftCore {
         core.begun(begun.lost, turn);
         core.offer_state();
         core.note_return(was_retired, turn);
-        core.take_up(left.unwrap_or_default(), turn);
+        if is_other_member {
+            core.give_up(&left, turn);
+        } else {
+            core.take_up(left, turn);
+        }
         core.settle(turn);
         Ok((core, actions))
     }

@@ -195,6 +195,34 @@ fn what_is_not_valid_any_more_is_dropped_and_told() {
 }
 
 #[test]
+fn a_node_that_comes_back_under_another_id_says_that_they_are_dropped() {
+    let (mut world, leader, follower) = cut_off();
+    world.cut_off(follower);
+    world.submit(follower, "a");
+    world.run();
+    world.step(follower, Event::Halt);
+    assert_eq!(world.leave(follower), 1);
+    let rest: Vec<_> = [1, 2, 3].into_iter().filter(|id| *id != follower).collect();
+    world.reconfigure(leader, consenters(&rest), "without it");
+    world.tick(2 * ELECTION);
+    let leader = world.elect();
+    world.reconfigure(leader, consenters(&[rest[0], rest[1], follower]), "with it");
+    world.tick(3);
+    let log = world.nodes[&follower].log.clone();
+    world.nodes.remove(&follower);
+    world.join_behind(4, leader);
+    world.nodes.get_mut(&4).unwrap().log = log;
+    world.cut.clear();
+    world.start(4).unwrap();
+    assert_eq!(world.core(4).dropped(), 1);
+    let told =
+        |notice: &Notice| matches!(notice, Notice::Dropped { reason } if reason.contains("earlier run"));
+    assert!(world.nodes[&4].notices.iter().any(told));
+    world.tick(ELECTION); // it goes with the first write
+    assert_eq!(world.nodes[&4].log.unordered, Unordered::default());
+}
+
+#[test]
 fn the_log_of_a_removed_channel_leaves_nothing() {
     let (mut world, _, follower) = cut_off();
     world.cut_off(follower);
