@@ -7,6 +7,7 @@ use std::fs::{self, File};
 use std::io::Write as _;
 use std::path::Path;
 use std::process::Command;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -19,6 +20,7 @@ use tests::fixture::cluster::load::{Load, LoadSpec};
 use tests::fixture::cluster::member::Member;
 use tests::fixture::cluster::{Cluster, ClusterSpec};
 use tests::fixture::network::{Network, NetworkSpec};
+use tests::oracle::Oracle;
 
 /// Set in the inner run.
 const INSIDE: &str = "ORDAIN_FULL_DISK_INSIDE";
@@ -177,12 +179,28 @@ async fn three_on_small_disks() -> Cluster {
     cluster
 }
 
-/// Clients send through all three all the time. The one that is full writes what the others order.
-async fn run_low_among_three() {
+/// They order, and clients send through all three all the time.
+async fn three_under_load() -> (Cluster, Arc<Oracle>, Load) {
     let cluster = three_on_small_disks().await;
-    let (all, oracle) = (cluster.all(), oracle());
-    let load = Load::start(&cluster, &all, &oracle, LoadSpec::default());
+    let oracle = oracle();
+    let load = Load::start(&cluster, &cluster.all(), &oracle, LoadSpec::default());
     load.goes_on(GOES_ON).await;
+    (cluster, oracle, load)
+}
+
+/// All take part again, have one chain, and it is the one that clients were told of.
+async fn all_agree(cluster: &Cluster, oracle: &Oracle, load: Load) {
+    let all = cluster.all();
+    load.goes_on(GOES_ON).await;
+    load.stop().await;
+    cluster.orders(&all, oracle).await;
+    cluster.agree(&all, oracle).await;
+    cluster.assert_no_panic();
+}
+
+/// The one that is full writes what the others order.
+async fn run_low_among_three() {
+    let (cluster, oracle, load) = three_under_load().await;
     let full = cluster.leader().await;
     let others = [(full + 1) % 3, (full + 2) % 3];
     let folder = cluster.members[full].data_folder();
@@ -206,21 +224,14 @@ async fn run_low_among_three() {
     cluster.members[full]
         .node
         .wait_for("intake goes on: there is room", PATIENCE);
-    load.goes_on(GOES_ON).await;
-    load.stop().await;
-    cluster.orders(&all, &oracle).await;
-    cluster.agree(&all, &oracle).await;
-    cluster.assert_no_panic();
+    all_agree(&cluster, &oracle, load).await;
     let is_paused = |member: &Member| member.node.stderr().contains(PAUSED);
     assert!(!cluster.members.iter().any(is_paused), "no write ever failed");
 }
 
 /// There is no room for a single block or entry of the log: the others need neither.
 async fn fill_one_of_three() {
-    let cluster = three_on_small_disks().await;
-    let (all, oracle) = (cluster.all(), oracle());
-    let load = Load::start(&cluster, &all, &oracle, LoadSpec::default());
-    load.goes_on(GOES_ON).await;
+    let (cluster, oracle, load) = three_under_load().await;
     let full = cluster.leader().await;
     let others = [(full + 1) % 3, (full + 2) % 3];
     let member = &cluster.members[full];
@@ -232,11 +243,7 @@ async fn fill_one_of_three() {
     for filler in &fillers {
         fs::remove_file(filler).expect("removed");
     }
-    load.goes_on(GOES_ON).await;
-    load.stop().await;
-    cluster.orders(&all, &oracle).await;
-    cluster.agree(&all, &oracle).await;
-    cluster.assert_no_panic();
+    all_agree(&cluster, &oracle, load).await;
 }
 
 /// Takes all room there is; gives it back when the file is removed.
