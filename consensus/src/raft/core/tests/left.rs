@@ -3,16 +3,25 @@
 use super::world::*;
 use crate::raft::log::Unordered;
 
-/// Three members; one that follows is cut off and told to end.
-fn cut_off() -> (World, u64, u64) {
+/// Three members; who leads, and one that follows.
+fn three() -> (World, u64, u64) {
     let world = World::running(&[1, 2, 3]);
     let (leader, follower) = (world.leader().unwrap(), world.follower());
     (world, leader, follower)
 }
 
+/// The same; the one that follows has left an envelope of that name, which nobody else knows.
+fn left(name: &str) -> (World, u64, u64) {
+    let (mut world, leader, follower) = three();
+    world.cut_off(follower);
+    world.submit(follower, name);
+    world.run();
+    assert_eq!(world.leave(follower), 1);
+    (world, leader, follower)
+}
+
 /// The member ends, and starts again where everybody hears it.
 fn end_and_start(world: &mut World, id: u64) -> usize {
-    world.step(id, Event::Halt);
     let left = world.leave(id);
     world.cut.clear();
     world.start(id).unwrap();
@@ -21,7 +30,7 @@ fn end_and_start(world: &mut World, id: u64) -> usize {
 
 #[test]
 fn what_never_reached_the_leader_is_ordered_after_the_next_start() {
-    let (mut world, leader, follower) = cut_off();
+    let (mut world, leader, follower) = three();
     world.cut_off(follower);
     world.submit(follower, "a");
     world.submit(follower, "b");
@@ -40,7 +49,7 @@ fn what_never_reached_the_leader_is_ordered_after_the_next_start() {
 
 #[test]
 fn what_the_leader_of_the_same_term_has_is_not_ordered_twice() {
-    let (mut world, leader, follower) = cut_off();
+    let (mut world, leader, follower) = three();
     world.submit(follower, "before");
     world.tick(2);
     world.submit(follower, "a");
@@ -59,7 +68,7 @@ fn what_the_leader_of_the_same_term_has_is_not_ordered_twice() {
 
 #[test]
 fn equal_envelopes_that_were_left_are_counted() {
-    let (mut world, leader, follower) = cut_off();
+    let (mut world, leader, follower) = three();
     world.submit(follower, "a");
     while world.deliver() {}
     world.cut_off(follower);
@@ -72,13 +81,12 @@ fn equal_envelopes_that_were_left_are_counted() {
 
 #[test]
 fn a_leader_that_nobody_hears_leaves_its_own_and_another_may_order_them() {
-    let (mut world, leader, follower) = cut_off();
+    let (mut world, leader, follower) = three();
     world.submit(leader, "a");
     world.tick(1);
     world.cut_off(leader);
     world.submit(leader, "b");
     world.run();
-    world.step(leader, Event::Halt);
     assert_eq!(world.leave(leader), 1);
     let other = world.elect();
     world.submit(follower, "c");
@@ -92,12 +100,11 @@ fn a_leader_that_nobody_hears_leaves_its_own_and_another_may_order_them() {
 
 #[test]
 fn an_envelope_in_blocks_that_came_while_the_member_was_away_is_found_in_them() {
-    let (mut world, leader, follower) = cut_off();
+    let (mut world, leader, follower) = three();
     world.submit(follower, "a");
     while world.deliver() {}
     world.cut_off(follower);
     world.run();
-    world.step(follower, Event::Halt);
     assert_eq!(world.leave(follower), 1);
     let ledger = world.nodes[&leader].ledger.clone();
     let node = world.nodes.get_mut(&follower).unwrap();
@@ -118,12 +125,7 @@ fn an_envelope_in_blocks_that_came_while_the_member_was_away_is_found_in_them() 
 
 #[test]
 fn what_was_left_waits_for_a_leader_as_long_as_that_takes() {
-    let (mut world, leader, follower) = cut_off();
-    world.cut_off(follower);
-    world.submit(follower, "a");
-    world.run();
-    world.step(follower, Event::Halt);
-    assert_eq!(world.leave(follower), 1);
+    let (mut world, leader, follower) = left("a");
     world.start(follower).unwrap();
     world.tick(1_000); // 100 s, the others are not heard
     assert_eq!(world.core(follower).load().pending, 1);
@@ -135,17 +137,11 @@ fn what_was_left_waits_for_a_leader_as_long_as_that_takes() {
 
 #[test]
 fn it_is_left_again_by_a_run_that_could_not_order_it_either() {
-    let (mut world, leader, follower) = cut_off();
-    world.cut_off(follower);
-    world.submit(follower, "a");
-    world.run();
-    world.step(follower, Event::Halt);
-    assert_eq!(world.leave(follower), 1);
+    let (mut world, leader, follower) = left("a");
     for _ in 0..2 {
         world.start(follower).unwrap();
         world.run();
         assert_eq!(world.nodes[&follower].log.unordered.waiting(), 0);
-        world.step(follower, Event::Halt);
         assert_eq!(world.leave(follower), 1);
     }
     world.cut.clear();
@@ -156,12 +152,7 @@ fn it_is_left_again_by_a_run_that_could_not_order_it_either() {
 
 #[test]
 fn nothing_that_was_left_is_handed_before_its_record_is_gone() {
-    let (mut world, leader, follower) = cut_off();
-    world.cut_off(follower);
-    world.submit(follower, "a");
-    world.run();
-    world.step(follower, Event::Halt);
-    assert_eq!(world.leave(follower), 1);
+    let (mut world, leader, follower) = left("a");
     world.cut.clear();
     world.nodes.get_mut(&follower).unwrap().is_log_slow = true;
     world.start(follower).unwrap();
@@ -176,12 +167,7 @@ fn nothing_that_was_left_is_handed_before_its_record_is_gone() {
 
 #[test]
 fn what_is_not_valid_any_more_is_dropped_and_told() {
-    let (mut world, leader, follower) = cut_off();
-    world.cut_off(follower);
-    world.submit(follower, "bad");
-    world.run();
-    world.step(follower, Event::Halt);
-    assert_eq!(world.leave(follower), 1);
+    let (mut world, leader, follower) = left("bad");
     world.cut.clear();
     world.reconfigure(leader, consenters(&[1, 2, 3]), "same");
     world.tick(1);
@@ -196,12 +182,7 @@ fn what_is_not_valid_any_more_is_dropped_and_told() {
 
 #[test]
 fn a_node_that_comes_back_under_another_id_says_that_they_are_dropped() {
-    let (mut world, leader, follower) = cut_off();
-    world.cut_off(follower);
-    world.submit(follower, "a");
-    world.run();
-    world.step(follower, Event::Halt);
-    assert_eq!(world.leave(follower), 1);
+    let (mut world, leader, follower) = left("a");
     let rest: Vec<_> = [1, 2, 3].into_iter().filter(|id| *id != follower).collect();
     world.reconfigure(leader, consenters(&rest), "without it");
     world.tick(2 * ELECTION);
@@ -224,12 +205,7 @@ fn a_node_that_comes_back_under_another_id_says_that_they_are_dropped() {
 
 #[test]
 fn the_log_of_a_removed_channel_leaves_nothing() {
-    let (mut world, _, follower) = cut_off();
-    world.cut_off(follower);
-    world.submit(follower, "a");
-    world.run();
-    world.step(follower, Event::Halt);
-    assert_eq!(world.leave(follower), 1);
+    let (mut world, _, follower) = left("a");
     world.remove(follower);
     assert_eq!(world.nodes[&follower].log.unordered, Unordered::default());
 }

@@ -320,9 +320,10 @@ impl World {
         self.wire.retain(|(from, to, ..)| *from != id && *to != id);
     }
 
-    /// A core that was told to end is not waited for any longer: disks are, and what is in no block is left. Tells how
-    /// many envelopes that are.
+    /// A core is told to end, and not waited for: disks are, and what is in no block is left. Tells how many envelopes
+    /// that are.
     pub(super) fn leave(&mut self, id: u64) -> usize {
+        self.step(id, Event::Halt);
         let node = self.nodes.get_mut(&id).unwrap();
         assert_eq!(node.ended, None);
         let write = node.core.as_ref().unwrap().leave_behind(Vec::new()).unwrap();
