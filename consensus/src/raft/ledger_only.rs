@@ -37,6 +37,7 @@ pub fn begin_anew(
     let write = new_log(id, newest, metadata).ok_or_else(|| LogError {
         reason: "the newest block has no header".to_owned(),
         is_disk_full: false,
+        is_in_use: false,
     })?;
     let index = write.members.as_ref().map_or(0, |members| members.index);
     log.write(&[(channel.clone(), write)])?;

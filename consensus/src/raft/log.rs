@@ -279,14 +279,6 @@ pub struct LogError {
     pub reason: String,
     /// The disk has no room: nothing was written, and it may be tried again.
     pub is_disk_full: bool,
-}
-
-/// How the reason ends where another process has the log open.
-pub(crate) const IN_USE: &str = "another process has it open";
-
-impl LogError {
-    /// Whether another process has the log open. One that ends lets go of it.
-    pub fn is_in_use(&self) -> bool {
-        self.reason.ends_with(IN_USE)
-    }
+    /// Another process has the log open. One that ends lets go of it.
+    pub is_in_use: bool,
 }

@@ -108,6 +108,7 @@ impl ChannelLog {
             let trouble = LogError {
                 reason: "the thread that writes the raft logs is gone".to_owned(),
                 is_disk_full: false,
+                is_in_use: false,
             };
             report(&self.progress, Err(trouble));
         }
@@ -264,6 +265,7 @@ mod tests {
         LogError {
             reason: reason.to_owned(),
             is_disk_full,
+            is_in_use: false,
         }
     }
 

@@ -280,7 +280,7 @@ fn open_manager(
 fn raft(config: &Config, metrics: &Metrics) -> RaftConsenter {
     let consensus = &config.consensus;
     let open = || EngineLog::open(&consensus.wal_dir, &consensus.snap_dir);
-    let log: Arc<dyn RaftLog> = match once_unlocked(open, LogError::is_in_use) {
+    let log: Arc<dyn RaftLog> = match once_unlocked(open, |error: &LogError| error.is_in_use) {
         Ok(log) => Arc::new(TimedLog::new(Arc::new(log), metrics)),
         Err(error) => {
             tracing::error!(target: LOGGER, "the raft log is not usable, and no raft channel will run: {error}");

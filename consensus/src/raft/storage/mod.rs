@@ -52,7 +52,7 @@ use raft_engine::{Config, Engine, LogBatch, MessageExt, ReadableSize, RecoveryMo
 use self::batch::{Batch, Changes, Channel};
 use self::read::{read_channel, read_table};
 use self::snap_dir::{SnapDir, remove_folder};
-use super::log::{Checkpoint, IN_USE, LogError, LogState, LogWrite, RaftLog, Retired};
+use super::log::{Checkpoint, LogError, LogState, LogWrite, RaftLog, Retired};
 use super::retire::retire;
 
 mod batch;
@@ -397,12 +397,17 @@ fn engine_error(folder: &Path, error: &raft_engine::Error) -> LogError {
         _ => false,
     };
     let text = error.to_string();
-    let reason = if text.contains("another instance is using this directory") {
-        format!("{}: {IN_USE}", folder.display())
+    let is_in_use = text.contains("another instance is using this directory");
+    let reason = if is_in_use {
+        format!("{}: another process has it open", folder.display())
     } else {
         format!("{}: {text}", folder.display())
     };
-    LogError { reason, is_disk_full }
+    LogError {
+        reason,
+        is_disk_full,
+        is_in_use,
+    }
 }
 
 fn is_full(error: &std::io::Error) -> bool {
@@ -422,5 +427,6 @@ fn at(path: &Path, what: impl std::fmt::Display) -> LogError {
     LogError {
         reason: format!("{}: {what}", path.display()),
         is_disk_full: false,
+        is_in_use: false,
     }
 }

@@ -275,7 +275,7 @@ fn a_second_owner_of_the_folder_is_told_so() {
             .ends_with(".raft-engine: another process has it open"),
         "{error}"
     );
-    assert!(error.is_in_use());
+    assert!(error.is_in_use);
     assert!(!error.is_disk_full);
 }
 

@@ -19,7 +19,6 @@ use tokio::sync::watch;
 use crate::block_source::{BlockSource, Heights};
 use crate::chain::{Chain, ClusterStatus};
 use crate::consenter::{Consenter, ConsenterMetadata, HandleChainError, Members};
-use crate::raft::log::IN_USE;
 use crate::raft::{EngineLog, RaftConsenter, RaftNode};
 use crate::support::{BatchConfig, ConsenterSupport, Revalidate, RevalidateError, WriteError};
 use crate::testing::name;
@@ -209,7 +208,7 @@ impl Net {
 fn open_log(folder: &Path) -> EngineLog {
     for _ in 0..WAITS_MAX {
         match EngineLog::open(&folder.join("wal"), &folder.join("snap")) {
-            Err(error) if error.reason.ends_with(IN_USE) => std::thread::sleep(WAIT),
+            Err(error) if error.is_in_use => std::thread::sleep(WAIT),
             opened => return opened.unwrap(),
         }
     }
